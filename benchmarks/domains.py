@@ -1,0 +1,144 @@
+"""Report cards of the domain modules: what each latent knows, and how well it is decoded.
+
+    python benchmarks/domains.py --scene simple_shapes
+
+Probes are fitted on 100,000 scenes of the train split and judged on 4,000 of the test split; a seed redraws the probe's
+weights and its scenes. Writes a table, `domains.json` and a picture of reconstructions.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
+from gw_agents.domains.base import Domain
+from gw_agents.encoder import load_domain
+from gw_agents.latents import scene_attributes, scene_latents
+from gw_agents.probes import attribute_errors, probe_errors
+from gw_envs.assets import asset_path
+from gw_envs.dataset import Sampler
+from gw_envs.language import VOCABULARY, captions_true
+from gw_envs.observation import MODALITIES
+
+UNITS = {"shape": "fraction wrong", "position": "px or m", "size": "px", "rotation": "degrees", "rgb": "of 255"}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Report cards of the domain modules."""
+
+    scene: Literal["simple_shapes", "factory", "both"] = "both"
+    """Which scene."""
+    modalities: tuple[str, ...] = MODALITIES
+    """Which domains."""
+    seeds: int = 1
+    """Probes to train for each latent."""
+    train: int = 100_000
+    """Scenes to fit probes on."""
+    test: int = 4_000
+    """Held-out scenes."""
+    weights: Path | None = None
+    """Folder with a subfolder for each scene; the shipped weights by default."""
+    out: Path = Path("results")
+    """Where results go."""
+
+
+def main(arguments: Arguments) -> None:
+    """Probe, print, draw."""
+    torch.set_num_threads(1)
+    cells = Cells(arguments.out, "domains")
+    rows: list[Row] = []
+    scenes = ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,)
+    for scene in scenes:
+        folder = (arguments.weights or asset_path("weights")) / scene
+        loaded = {modality: load_domain(folder, modality, scene) for modality in arguments.modalities}
+        for modality, (domain, sha256) in loaded.items():
+            rows += card(cells, scene, modality, domain, f"{sha256[:12]}-{arguments.train}-{arguments.test}", arguments)
+        if "image" in loaded:
+            print(reconstructions(scene, loaded["image"][0], arguments.out / f"domains_{scene}.png"))
+    lines = [
+        (row.claim, row.scene, row.condition.get("probe", ""), f"{row.measured:.4g}", f"{row.low:.4g}..{row.high:.4g}")
+        for row in rows
+    ]
+    print(table(("claim", "scene", "probe", "measured", "interval"), lines))
+    print(f"written: {write_summary(arguments.out, 'domains', rows)}")
+
+
+def card(cells: Cells, scene: str, modality: str, domain: Domain, inputs: str, arguments: Arguments) -> Sequence[Row]:
+    """The rows of one domain module."""
+    measured: list[dict[str, Any]] = []
+    for seed in range(arguments.seeds):
+        work = lambda seed=seed: measure(scene, modality, domain, seed, arguments)  # noqa: E731
+        measured.append(cells.run(scene, {"modality": modality}, seed, inputs, work))
+    rows = []
+    for probe in ("linear", "mlp", "decoded"):
+        for name in measured[0].get(probe, {}):
+            values = [cell[probe][name] for cell in measured]
+            condition = {"probe": probe, "unit": UNITS.get(name, "fraction")}
+            rows.append(make_row(f"domains/{modality}/{name}", scene, condition, "error", values, "probe, scenes"))
+    return rows
+
+
+def measure(scene: str, modality: str, domain: Domain, seed: int, arguments: Arguments) -> dict[str, dict[str, float]]:
+    """Probe errors, and what decoding loses, on held-out scenes."""
+    only = {modality: domain}
+    fitted = scene_latents(only, scene, "train", 1000 + seed, arguments.train)[modality]
+    held_out = scene_latents(only, scene, "test", seed, arguments.test)[modality]
+    known = torch.from_numpy(scene_attributes(scene, "train", 1000 + seed, arguments.train))
+    truth = scene_attributes(scene, "test", seed, arguments.test)
+    errors = dict(probe_errors(scene, fitted, known, held_out, truth, seed))
+    errors["decoded"] = decoded_errors(scene, modality, domain, seed)
+    return errors
+
+
+@torch.inference_mode()
+def decoded_errors(scene: str, modality: str, domain: Domain, seed: int, count: int = 2000) -> dict[str, float]:
+    """What is lost from observation to latent and back, on held-out scenes."""
+    sampler = Sampler(scene, "test", seed, (modality,))
+    shown = sampler.batch(0, count)[modality]
+    again = domain.decode(domain.encode(torch.from_numpy(shown))).numpy()
+    if modality == "attributes":
+        return attribute_errors(scene, again, shown)
+    if modality == "language":
+        true = captions_true(VOCABULARY.decode_rows(again), sampler.states(0, count))
+        return {"caption_truth": float(1.0 - true.all(1).mean())}
+    pixels = shown.astype(np.float64)
+    lost = ((again - pixels) ** 2).sum() / ((pixels - pixels.mean(0)) ** 2).sum()
+    return {"variance": float(lost)}
+
+
+@torch.inference_mode()
+def reconstructions(scene: str, domain: Domain, path: Path, columns: int = 10) -> str:
+    """Draw held-out images, what is decoded from their latents, samples of the latent and an interpolation."""
+    shown = Sampler(scene, "test", 0, ("image",)).batch(0, columns)["image"]
+    latents = domain.encode(torch.from_numpy(shown))
+    steps = torch.linspace(0, 1, columns).unsqueeze(1)
+    drawn = torch.randn(columns, domain.latent_width, generator=torch.Generator().manual_seed(0))
+    lines = {
+        "held out": shown,
+        "decoded": domain.decode(latents).numpy(),
+        "sampled": domain.decode(drawn).numpy(),
+        "between two": domain.decode(latents[:1] * (1 - steps) + latents[1:2] * steps).numpy(),
+    }
+
+    def draw(axes: Any) -> None:
+        axes.imshow(np.concatenate([np.concatenate(list(images), 1) for images in lines.values()], 0))
+        size = shown.shape[1]
+        axes.set_yticks([size * (i + 0.5) for i in range(len(lines))], list(lines))
+        axes.set_xticks([])
+
+    figure(path, draw, width=columns * 1.1, height=len(lines) * 1.15)
+    return f"picture: {path}"
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))

@@ -1,0 +1,104 @@
+"""The image domain: a convolutional variational autoencoder, small because agents wait for it."""
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
+
+
+class ImageDomain(Domain):
+    """(B, S, S, 3) uint8 images <-> (B, latent_width) latents.
+
+    Plain squared error learns outlines and ignores hue for long, so the error is split into luminance (the mean over
+    the channels) and chroma (the rest), which weighs more. Where a fixed camera sees a scene, most pixels never change:
+    the networks see and draw the difference to the background, the median of training images.
+    """
+
+    modality = "image"
+
+    def __init__(
+        self,
+        size: int = 32,
+        latent_width: int = 12,
+        channels: tuple[int, ...] = (24, 48, 48),
+        hidden: int = 256,
+        beta: float = 0.02,
+        chroma_weight: float = 6.0,
+        input_noise: float = 0.008,
+    ) -> None:
+        """Build the networks.
+
+        Args:
+            size: side S of the images in pixels, a multiple of 2 to the number of `channels`.
+            latent_width: numbers in the latent.
+            channels: feature maps of each 4 x 4 convolution of stride 2; the decoder mirrors them.
+            hidden: width of the one hidden layer between the last feature maps and the latent.
+            beta: weight of the KL term.
+            chroma_weight: weight of the squared chroma error against the squared luminance error.
+            input_noise: standard deviation of the noise on lit pixels of training inputs, as a fraction of full
+                scale (lit: unlike the background), so that the encoder leans on no renderer's exact rounding.
+        """
+        super().__init__(latent_width)
+        self.size, self.channels, self.hidden = size, tuple(channels), hidden
+        self.beta, self.chroma_weight, self.input_noise = beta, chroma_weight, input_noise
+        maps = [3, *channels]
+        self.coarse = (channels[-1], size // 2 ** len(channels), size // 2 ** len(channels))
+        flat = self.coarse[0] * self.coarse[1] * self.coarse[2]
+        down: list[nn.Module] = []
+        for inputs, outputs in pairwise(maps):
+            down += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
+        up: list[nn.Module] = []
+        for inputs, outputs in pairwise(reversed(maps)):
+            up += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+        self.down = nn.Sequential(*down)
+        self.to_latent = mlp([flat, hidden, 2 * latent_width])
+        self.from_latent = mlp([latent_width, hidden, flat])
+        self.up = nn.Sequential(*up)
+        self.background: Tensor
+        self.register_buffer("background", torch.zeros(size, size, 3, dtype=torch.uint8))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def config(self) -> dict[str, Any]:
+        names = ("size", "latent_width", "channels", "hidden", "beta", "chroma_weight", "input_noise")
+        return {name: getattr(self, name) for name in names}
+
+    def prepare(self, observations: Tensor) -> None:
+        self.background.copy_(observations.median(0).values)
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8 -> (B, 3, S, S) float, 0 where it is as the background, channels last in memory."""
+        difference = images.to(torch.int16) - self.background
+        return difference.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+
+    def _posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) -> mean and log variance, (B, L) each."""
+        mean, log_variance = self.to_latent(self.down(pixels).flatten(1)).chunk(2, -1)
+        return mean, log_variance.clamp(-12.0, 4.0)
+
+    def _reconstruct(self, latents: Tensor) -> Tensor:
+        """(B, L) raw latents -> (B, 3, S, S) differences to the background."""
+        return self.up(self.from_latent(latents).unflatten(1, self.coarse))
+
+    def _encode(self, observations: Tensor) -> Tensor:
+        return self._posterior(self._pixels(observations))[0]
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        pixels = self._reconstruct(latents).permute(0, 2, 3, 1)
+        return pixels.mul(255.0).add(self.background).round().clamp(0, 255).to(torch.uint8)
+
+    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        pixels = self._pixels(observations)
+        noise = torch.randn_like(pixels) * self.input_noise * (pixels != 0)
+        mean, log_variance = self._posterior(pixels + noise)
+        error = self._reconstruct(sample_latent(mean, log_variance)) - self._pixels(targets)
+        luminance = error.mean(1, keepdim=True)
+        terms = {
+            "luminance": 3.0 * luminance.square().sum((1, 2, 3)).mean(),
+            "chroma": (error - luminance).square().sum((1, 2, 3)).mean(),
+            "kl": kl_divergence(mean, log_variance),
+        }
+        beta = self.beta * min(1.0, progress / 0.1)
+        return terms["luminance"] + self.chroma_weight * terms["chroma"] + beta * terms["kl"], terms

@@ -1,0 +1,70 @@
+"""Unimodal latents of many scenes, encoded once and kept: what workspace training reads.
+
+A cache file belongs to one set of domain weights; its name holds their hash, so that the latents of another checkpoint
+are never read by mistake.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gw_agents.checkpoint import write_atomically
+from gw_agents.domains.base import Domain
+from gw_envs.dataset import Sampler
+
+
+def domains_fingerprint(domains: Mapping[str, Domain]) -> str:
+    """Sixteen hexadecimal digits that change with any number in any of the domain modules."""
+    digest = hashlib.sha256()
+    for name in sorted(domains):
+        for key, tensor in sorted(domains[name].state_dict().items()):
+            digest.update(f"{name}.{key}".encode())
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+BATCH = 500
+"""Scenes drawn at a time; part of what `scene_latents` and `scene_attributes` agree on."""
+
+
+def scene_attributes(scene: str, split: str, seed: int, count: int) -> np.ndarray:
+    """(count, A) attribute vectors of the scenes whose latents `scene_latents` gives for the same arguments."""
+    sampler = Sampler(scene, split, seed, ("attributes",))
+    sizes = [min(BATCH, count - start) for start in range(0, count, BATCH)]
+    return np.concatenate([sampler.batch(index, size)["attributes"] for index, size in enumerate(sizes)])
+
+
+def scene_latents(
+    domains: Mapping[str, Domain], scene: str, split: str, seed: int, count: int, cache: Path | None = None
+) -> dict[str, Tensor]:
+    """Latents of `count` scenes of a split: {modality: (count, L_d)}; row i of each is scene i.
+
+    Args:
+        domains: frozen domain modules by modality.
+        scene: which scene.
+        split: "train", "validation" or "test".
+        seed: which scenes of the split.
+        count: how many.
+        cache: folder in which to keep them, or None.
+    """
+    path = None
+    if cache is not None:
+        path = cache / f"{scene}-{split}-{seed}-{count}-{domains_fingerprint(domains)}.safetensors"
+        if path.exists():
+            return safetensors.torch.load_file(path)
+    sampler = Sampler(scene, split, seed, tuple(domains))
+    parts = []
+    with torch.inference_mode():
+        for start in tqdm(range(0, count, BATCH), desc=f"encoding {count:,} {scene} scenes", unit_scale=BATCH):
+            shown = sampler.batch(start // BATCH, min(BATCH, count - start))
+            parts.append({name: domains[name].encode(torch.from_numpy(rows)) for name, rows in shown.items()})
+    latents = {name: torch.cat([part[name] for part in parts]).clone() for name in domains}
+    if path is not None:
+        write_atomically(path, lambda temporary: safetensors.torch.save_file(latents, temporary))
+    return latents

@@ -1,0 +1,73 @@
+"""What a latent knows: linear and MLP probes of every attribute, fitted on one split and judged on another."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from gw_agents.domains.base import mlp
+from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_envs.observation import get_scene, values_from_attributes
+
+
+def linear_probe(latents: Tensor, attributes: Tensor, held_out: Tensor, ridge: float = 1e-3) -> NDArray[np.float32]:
+    """Ridge regression; (N, L), (N, A), (M, L) -> (M, A) predicted attribute vectors."""
+    inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)
+    gram = inputs.T @ inputs + ridge * len(latents) * torch.eye(inputs.shape[1])
+    solution = torch.linalg.solve(gram, inputs.T @ attributes)
+    return (torch.cat([held_out, torch.ones(len(held_out), 1)], 1) @ solution).numpy()
+
+
+def mlp_probe(
+    scene: str, latents: Tensor, attributes: Tensor, held_out: Tensor, seed: int = 0, steps: int = 10_000
+) -> NDArray[np.float32]:
+    """Three hidden layers of 256; (N, L), (N, A), (M, L) -> (M, A) predicted attribute vectors."""
+    one_hot = sum(field.width for field in get_scene(scene).fields if field.kind == "one_hot")
+    seed_torch(seed)
+    probe = mlp([latents.shape[1], 256, 256, 256, attributes.shape[1]])
+
+    def loss(step: int, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = torch.randint(len(latents), (256,))
+        predicted, wanted = probe(latents[rows]), attributes[rows]
+        terms = {"absolute_error": (predicted[:, one_hot:] - wanted[:, one_hot:]).abs().mean()}
+        if one_hot:
+            terms["cross_entropy"] = cross_entropy(predicted[:, :one_hot], wanted[:, :one_hot])
+        return sum(terms.values(), torch.zeros(())), terms
+
+    fit(probe, loss, FitConfig(steps, 256, 2e-3, seed=seed))
+    with torch.inference_mode():
+        return probe(held_out).numpy()
+
+
+def attribute_errors(scene: str, predicted: NDArray, truth: NDArray) -> dict[str, float]:
+    """Errors in the attributes' own units, from (N, A) attribute vectors.
+
+    Returns:
+        `shape`: fraction wrong; `position`: median distance in pixels or metres; `size`: median error in pixels;
+        `rotation`: median error in degrees; `rgb`: median over scenes of the mean error of the channels, of 255.
+        Only what the scene has.
+    """
+    ours, true = values_from_attributes(scene, predicted), values_from_attributes(scene, truth)
+    errors: dict[str, float] = {}
+    if "shape" in true:
+        errors["shape"] = float((ours["shape"] != true["shape"]).mean())
+    errors["position"] = float(np.median(np.hypot(ours["x"] - true["x"], ours["y"] - true["y"])))
+    if "size" in true:
+        errors["size"] = float(np.median(np.abs(ours["size"] - true["size"])))
+    turn = np.abs((ours["rotation"] - true["rotation"] + np.pi) % (2 * np.pi) - np.pi)
+    errors["rotation"] = float(np.degrees(np.median(turn)))
+    errors["rgb"] = float(np.median(np.abs(ours["rgb"] - true["rgb"]).mean(-1)))
+    return errors
+
+
+def probe_errors(
+    scene: str, latents: Tensor, attributes: Tensor, held_out: Tensor, truth: NDArray, seed: int = 0
+) -> Mapping[str, dict[str, float]]:
+    """{"linear": errors, "mlp": errors} of probes of one latent; see `attribute_errors`."""
+    return {
+        "linear": attribute_errors(scene, linear_probe(latents, attributes, held_out), truth),
+        "mlp": attribute_errors(scene, mlp_probe(scene, latents, attributes, held_out, seed), truth),
+    }

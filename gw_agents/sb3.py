@@ -1,0 +1,182 @@
+"""The one seam to Stable-Baselines3: our environments as its VecEnv, workspace vectors as its observations.
+
+venv = GWVecObservation(make_vec("GWFactory-v0", n_envs=16), gw, modalities=("image", "language"), attention="best")
+PPO("MlpPolicy", venv).learn(200_000)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+from torch import nn
+
+import gw_envs
+from gw_agents.encoder import AttentionChoice, GlobalWorkspace, usable_modalities
+from gw_envs.language import VOCABULARY
+
+
+class GWVecEnv(VecEnv):
+    """A native batch of scenes as Stable-Baselines3 wants it: reset in the step that ends an episode."""
+
+    def __init__(self, batch: VectorEnv) -> None:
+        """Wrap a vector environment of `gw_envs` made with `autoreset_mode=SAME_STEP`."""
+        if batch.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+            raise ValueError("GWVecEnv needs a vector environment with autoreset_mode=AutoresetMode.SAME_STEP")
+        self.batch = batch
+        self.render_mode = batch.render_mode
+        super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
+        self._actions: NDArray = np.zeros(0)
+        self._waiting_seed: int | None = None
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Row i is seeded `seed + i` at the next reset."""
+        self._waiting_seed = seed
+        return super().seed(seed)
+
+    def reset(self) -> Any:
+        """Begin an episode in every row."""
+        seed, self._waiting_seed = self._waiting_seed, None
+        self._reset_seeds()
+        shown, info = self.batch.reset(seed=seed)
+        self.reset_infos = rows_of(info, self.num_envs)
+        return shown
+
+    def step_async(self, actions: NDArray) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step every row; where an episode ended, the info holds its last observation."""
+        shown, reward, terminated, truncated, info = self.batch.step(self._actions)
+        over = terminated | truncated
+        last = info.pop("final_obs", None)
+        infos = rows_of(info, self.num_envs)
+        for row in np.flatnonzero(over):
+            infos[row] |= {name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"}
+            infos[row]["terminal_observation"] = last[row]
+            infos[row]["TimeLimit.truncated"] = bool(truncated[row] and not terminated[row])
+        return shown, reward.astype(np.float32), over, infos
+
+    def close(self) -> None:
+        """Free the simulators."""
+        self.batch.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """One frame for each row."""
+        frames: Any = self.batch.render()
+        return frames if frames is not None else [None] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The batch's attribute, once for each row asked for."""
+        return [getattr(self.batch, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of the batch: rows have none of their own."""
+        setattr(self.batch, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the batch, once; its result for each row asked for."""
+        result = getattr(self.batch, method_name)(*args, **kwargs)
+        return [result] * len(list(self._get_indices(indices)))
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Rows are not wrapped."""
+        return [False] * len(list(self._get_indices(indices)))
+
+
+def rows_of(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """A vector environment's info -> one dict a row."""
+    names = [name for name in info if f"_{name}" in info and name != "final_info"]
+    return [{name: info[name][row] for name in names} for row in range(count)]
+
+
+def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any) -> GWVecEnv:
+    """A Stable-Baselines3 VecEnv on the native batch of an environment of ours.
+
+    Args:
+        env_id: an id in `gw_envs.ENV_IDS`.
+        n_envs: how many rows.
+        seed: row i is seeded `seed + i`.
+        arguments: as for `gymnasium.make`.
+    """
+    if env_id not in gw_envs.ENV_IDS:
+        raise ValueError(f"unknown environment {env_id!r}: make_vec makes {', '.join(gw_envs.ENV_IDS)}")
+    arguments = {"autoreset_mode": AutoresetMode.SAME_STEP, **arguments}
+    venv = GWVecEnv(gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **arguments))
+    venv.seed(seed)
+    return venv
+
+
+class GWVecObservation(VecEnvWrapper):
+    """Shows the agent workspace vectors, Box(-1, 1, (Z,)): the frozen encoder runs once a step for all rows."""
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        gw: GlobalWorkspace,
+        modalities: Sequence[str] | None = None,
+        attention: AttentionChoice = None,
+    ) -> None:
+        """Wrap a VecEnv with Dict observations.
+
+        Args:
+            venv: made by `make_vec`, or by SB3's own `make_vec_env`.
+            gw: the workspace.
+            modalities: those to encode; all that are observed by default. Leaving one out of the environment's own
+                `modalities` too saves its rendering.
+            attention: as in `GlobalWorkspace.encode`.
+        """
+        self.gw, self.attention = gw, attention
+        self.modalities = usable_modalities(venv.observation_space, gw, modalities)
+        super().__init__(venv, gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32))
+
+    def _encode(self, observation: Any) -> NDArray[np.float32]:
+        return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)
+
+    def reset(self) -> NDArray[np.float32]:
+        """(n_envs, Z) workspace vectors of the first observations."""
+        return self._encode(self.venv.reset())
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """As the wrapped VecEnv, with every observation, also the last ones of episodes, as workspace vectors."""
+        shown, reward, over, infos = self.venv.step_wait()
+        ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
+        if ended:
+            last = [infos[row]["terminal_observation"] for row in ended]
+            vectors = self._encode({name: np.stack([one[name] for one in last]) for name in self.modalities})
+            for row, vector in zip(ended, vectors, strict=True):
+                infos[row]["terminal_observation"] = vector
+        return self._encode(shown), reward, over, infos
+
+
+class TokenExtractor(BaseFeaturesExtractor):
+    """Raw language for Stable-Baselines3: embeds token ids, which it would take for numbers, and averages them.
+
+    Works on a Dict observation with a `language` key; other keys are flattened and appended (images scaled to 0..1).
+    """
+
+    def __init__(self, observation_space: gym.spaces.Dict, embedding: int = 32, features: int = 64) -> None:
+        """Build the embedding; `features` is the width of what comes out of it."""
+        others = [name for name in observation_space.spaces if name != "language"]
+        if "language" not in observation_space.spaces:
+            raise ValueError(f"the observation has no language: it holds {', '.join(observation_space.spaces)}")
+        rest = sum(gym.spaces.flatdim(observation_space[name]) for name in others)
+        super().__init__(observation_space, features + rest)
+        self.others = others
+        self.words = nn.Embedding(len(VOCABULARY), embedding, padding_idx=0)
+        self.mix = nn.Sequential(nn.Linear(embedding, features), nn.ReLU())
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        """{modality: (B, ...)} -> (B, features)."""
+        tokens = observations["language"].long()  # (B, T)
+        count = (tokens != 0).sum(1, keepdim=True).clamp(min=1)
+        parts = [self.mix(self.words(tokens).sum(1) / count)]
+        parts += [observations[name].flatten(1).float() for name in self.others]
+        return torch.cat(parts, 1)

@@ -1,0 +1,241 @@
+"""The fixed camera of the Factory: state in, picture out, with no memory of what it saw before.
+
+Everything but the table stands still. The scenery is drawn once for each layout of the landmarks, with its depth; a
+frame draws only the table, cropped to the table's bounding box, and the nearer of the two wins in every pixel. The
+result is the picture of everything drawn together, which `render_full` draws: in about one frame of 4,000 a single
+pixel on the table's outline differs, because 32-bit numbers round differently in the crop.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gw_envs.assets import asset_path
+from gw_envs.factory.sim import bullet, connect
+from gw_envs.factory.state import LANDMARKS, TABLE, FactoryState
+
+PITCH = np.radians(61.0)
+"""How far below the horizon the camera looks, in radians; it looks north."""
+DISTANCE = 14.0
+"""From the camera to the point it looks at, in metres."""
+TARGET = np.array([0.0, 0.17, 0.0])
+"""The point in the middle of the picture, in metres."""
+FIELD_OF_VIEW = np.radians(17.6)
+"""Across the picture and up it, in radians."""
+DEPTH_RANGE = (DISTANCE - 4.0, DISTANCE + 4.0)
+"""Nearest and farthest distance drawn, in metres."""
+SHADOW_DEPTH_RANGE = (0.01, 1000.0)
+"""The same where shadows are drawn: TinyRenderer compares depths rightly only if the near plane is close to 0."""
+LIGHT = {
+    "lightDirection": [-3.0, -0.6, 4.5],
+    "lightDistance": 18.0,
+    "lightAmbientCoeff": 0.6,
+    "lightDiffuseCoeff": 0.42,
+    "lightSpecularCoeff": 0.0,
+}
+"""The one light, from the left and above."""
+
+SMALLEST, LARGEST = 32, 512
+"""Bounds of a picture's side in pixels."""
+TABLE_HEIGHT = 0.36
+"""Metres from the floor to the table's top."""
+OUT_OF_SIGHT = (0.0, 0.0, -100.0)
+CACHE_BYTES = 2**26
+"""How much memory a camera may take to remember the scenery of different layouts."""
+
+CORNERS = np.array([(x, y, z) for x in (-TABLE[0], TABLE[0]) for y in (-TABLE[1], TABLE[1]) for z in (0, TABLE_HEIGHT)])
+"""(8, 3) corners of the box around the table, in the table's own frame, metres."""
+
+
+def view_matrix() -> NDArray[np.float64]:
+    """(4, 4) from the floor's frame to the camera's (x right, y up, z backwards)."""
+    sine, cosine = np.sin(PITCH), np.cos(PITCH)
+    axes = np.array([[1.0, 0.0, 0.0], [0.0, sine, cosine], [0.0, -cosine, sine]])
+    eye = TARGET + DISTANCE * axes[2]
+    return np.block([[axes, -(axes @ eye)[:, None]], [np.zeros((1, 3)), np.ones((1, 1))]])
+
+
+def projection_matrix(depth_range: tuple[float, float] = DEPTH_RANGE) -> NDArray[np.float64]:
+    """(4, 4) from the camera's frame to clip space."""
+    near, far = depth_range
+    matrix = np.diag([1 / np.tan(FIELD_OF_VIEW / 2)] * 2 + [(near + far) / (near - far), 0.0])
+    matrix[2, 3], matrix[3, 2] = 2 * near * far / (near - far), -1.0
+    return matrix
+
+
+def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
+    """Points of the floor's frame -> where they are in a picture of `size` x `size` pixels.
+
+    Args:
+        points: (..., 3) x, y and height in metres.
+        size: the picture's side in pixels.
+
+    Returns:
+        (..., 2) column and row in pixels from the top left corner, not rounded; outside [0, size) if out of sight.
+    """
+    array = np.asarray(points, dtype=np.float64)
+    clip = array @ (_CLIP[:, :3].T) + _CLIP[:, 3]  # (..., 4)
+    return (clip[..., :2] / clip[..., 3:] * (1, -1) + 1) * (size / 2)
+
+
+_CLIP = projection_matrix() @ view_matrix()
+
+
+def crop_boxes(state: FactoryState, size: int) -> NDArray[np.int64]:
+    """(N, 4) left, top, right and bottom (both exclusive) of the pixels around each table."""
+    cosine, sine = np.cos(state.rotation)[:, None], np.sin(state.rotation)[:, None]
+    x, y, z = CORNERS.T
+    corners = np.stack(
+        [state.x[:, None] + cosine * x - sine * y, state.y[:, None] + sine * x + cosine * y, z + 0 * cosine], -1
+    )  # (N, 8, 3)
+    pixels = project(corners, size)
+    box = np.concatenate([np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1], -1)
+    return np.clip(box, 0, size).astype(np.int64)
+
+
+def cropped(projection: NDArray[np.float64], size: int, box: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The projection whose whole picture is the pixels of `box` in a picture of `size` x `size`."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    matrix = projection.copy()
+    matrix[0] = projection[0] * (size / width) + projection[3] * ((size - left - right) / width)
+    matrix[1] = projection[1] * (size / height) - projection[3] * ((size - top - bottom) / height)
+    return matrix
+
+
+class FactoryCamera:
+    """Draws batches of Factory states with PyBullet's software renderer.
+
+    Nothing is loaded before the first picture. A picture depends on its state alone: neither on the pictures before
+    nor on the other states of the batch.
+    """
+
+    def __init__(self, size: int = 64) -> None:
+        """`size` is the side of the pictures in pixels, 32 to 512; raises ValueError otherwise."""
+        self.size = _checked(size)
+        self._view = view_matrix().T.ravel().tolist()
+        self._scenery: int | None = None
+        self._most_backgrounds = CACHE_BYTES // (self.size**2 * 7)  # 3 bytes of colour and 4 of depth a pixel
+        self._backgrounds: OrderedDict[bytes, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
+
+    def render(self, state: FactoryState) -> NDArray[np.uint8]:
+        """The pictures of N states: (N, size, size, 3) uint8 RGB, without shadows."""
+        self._load()
+        state = state.batched()
+        pictures = np.empty((len(state), self.size, self.size, 3), dtype=np.uint8)
+        projection = projection_matrix()
+        for row, box in enumerate(crop_boxes(state, self.size)):
+            picture, depth = self._background(state.landmarks[row])
+            pictures[row] = picture
+            left, top, right, bottom = box.tolist()
+            if left >= right or top >= bottom:
+                continue
+            self._place_table(self._table_client, self._table, state, row)
+            crop, crop_depth = self._shoot(
+                self._table_client, right - left, bottom - top, cropped(projection, self.size, box)
+            )
+            nearer = crop_depth < depth[top:bottom, left:right]
+            np.copyto(pictures[row, top:bottom, left:right], crop, where=nearer[..., None])
+        return pictures
+
+    def render_full(self, state: FactoryState, size: int | None = None, shadow: bool = True) -> NDArray[np.uint8]:
+        """The pictures of N states, everything drawn together: slow, for people and as the reference of `render`.
+
+        Args:
+            state: N states.
+            size: side of the pictures in pixels, 32 to 512; the camera's own if not given.
+            shadow: whether the light throws shadows.
+
+        Returns:
+            (N, size, size, 3) uint8 RGB; what `render` draws where `shadow` is False and the sizes are the same.
+        """
+        side = self.size if size is None else _checked(size)
+        self._load()
+        assert self._scenery is not None
+        state = state.batched()
+        projection = projection_matrix(SHADOW_DEPTH_RANGE if shadow else DEPTH_RANGE)
+        pictures = np.empty((len(state), side, side, 3), dtype=np.uint8)
+        for row in range(len(state)):
+            self._place_landmarks(state.landmarks[row])
+            self._place_table(self._scenery, self._scenery_table, state, row)
+            pictures[row] = self._shoot(self._scenery, side, side, projection, shadow)[0]
+        return pictures
+
+    def close(self) -> None:
+        """Frees the renderer; a later picture loads it anew."""
+        if self._scenery is not None:
+            bullet().disconnect(self._scenery)
+            bullet().disconnect(self._table_client)
+            self._scenery = None
+            self._backgrounds.clear()
+
+    def _load(self) -> None:
+        """Makes two clients: the scenery with a table, and a table alone."""
+        if self._scenery is not None:
+            return
+        self._scenery, self._table_client = connect(), connect()
+        _load_body("floor", self._scenery)
+        self._landmarks = [_load_body(landmark.name.replace(" ", "_"), self._scenery) for landmark in LANDMARKS]
+        self._scenery_table = _load_body("table", self._scenery)
+        self._table = _load_body("table", self._table_client)
+
+    def _background(self, landmarks: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """(size, size, 3) colours and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
+        key = landmarks.tobytes()
+        if key in self._backgrounds:
+            self._backgrounds.move_to_end(key)
+            return self._backgrounds[key]
+        assert self._scenery is not None
+        self._place_landmarks(landmarks)
+        bullet().resetBasePositionAndOrientation(
+            self._scenery_table, OUT_OF_SIGHT, (0, 0, 0, 1), physicsClientId=self._scenery
+        )
+        picture, depth = self._shoot(self._scenery, self.size, self.size, projection_matrix())
+        self._backgrounds[key] = picture.copy(), depth.copy()
+        if len(self._backgrounds) > self._most_backgrounds:
+            self._backgrounds.popitem(last=False)
+        return self._backgrounds[key]
+
+    def _place_landmarks(self, landmarks: NDArray[np.float64]) -> None:
+        for body, (x, y) in zip(self._landmarks, landmarks.tolist(), strict=True):
+            bullet().resetBasePositionAndOrientation(body, (x, y, 0), (0, 0, 0, 1), physicsClientId=self._scenery)
+
+    @staticmethod
+    def _place_table(client: int, table: int, state: FactoryState, row: int) -> None:
+        half = float(state.rotation[row]) / 2
+        position = (float(state.x[row]), float(state.y[row]), 0.0)
+        turn = (0.0, 0.0, np.sin(half), np.cos(half))
+        colour = [*(state.rgb[row] / 255).tolist(), 1.0]
+        bullet().resetBasePositionAndOrientation(table, position, turn, physicsClientId=client)
+        bullet().changeVisualShape(table, -1, shapeIndex=0, rgbaColor=colour, physicsClientId=client)
+
+    def _shoot(
+        self, client: int, width: int, height: int, projection: NDArray[np.float64], shadow: bool = False
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """(height, width, 3) colours and (height, width) depths in [0, 1] of what `client` holds."""
+        pybullet = bullet()
+        _, _, rgba, depth, _ = pybullet.getCameraImage(
+            width,
+            height,
+            self._view,
+            projection.T.ravel().tolist(),
+            shadow=int(shadow),
+            renderer=pybullet.ER_TINY_RENDERER,
+            physicsClientId=client,
+            **LIGHT,
+        )
+        colours = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+        return colours, np.asarray(depth, dtype=np.float32).reshape(height, width)
+
+
+def _checked(size: int) -> int:
+    if not SMALLEST <= size <= LARGEST:
+        raise ValueError(f"a picture of {size} pixels: its side must be {SMALLEST} to {LARGEST}")
+    return int(size)
+
+
+def _load_body(name: str, client: int) -> int:
+    """The body described by assets/factory/`name`.urdf, loaded as something that does not move."""
+    path = asset_path(f"factory/{name}.urdf")
+    return bullet().loadURDF(str(path), useFixedBase=True, physicsClientId=client)

@@ -1,0 +1,148 @@
+"""The Factory in words: the table's color, place and direction.
+
+A place is a region of the floor, or a relation to the nearest landmark where one is near. North, and the top of the
+picture, is the back wall.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gw_envs.factory.state import LANDMARKS, FactoryState
+from gw_envs.language.colors import COLOR, nearest, palette
+from gw_envs.language.grammar import Grammar, Slot, Variant
+from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
+
+REACH = 1.5
+"""The grids of places divide [-REACH, REACH] metres evenly on both axes; the outer cells go on beyond it."""
+
+NEAR = 0.8
+"""How far a table's centre may be from a landmark's box, in metres, to be near it."""
+
+_EXTENTS = np.array([(landmark.half_width, landmark.half_depth) for landmark in LANDMARKS])
+
+COARSE = Variant(
+    "coarse",
+    (
+        ("at the bottom left", "in the lower left corner", "in the southwest", "at the front left of the floor"),
+        ("at the bottom", "on the lower side", "in the south", "at the front of the floor"),
+        ("at the bottom right", "in the lower right corner", "in the southeast", "at the front right of the floor"),
+        ("on the left", "on the left side", "in the west", "on the left side of the floor"),
+        (
+            "in the center",
+            "in the middle of the scene",
+            "in the central part of the floor",
+            "in the middle of the floor",
+        ),
+        ("on the right", "on the right side", "in the east", "on the right side of the floor"),
+        ("at the top left", "in the upper left corner", "in the northwest", "at the back left of the floor"),
+        ("at the top", "on the upper side", "in the north", "at the back of the floor"),
+        ("at the top right", "in the upper right corner", "in the northeast", "at the back right of the floor"),
+    ),
+)
+
+FINE = fine_grid(
+    rows=(
+        "at the very front",
+        "near the front",
+        "just in front of the middle",
+        "halfway back",
+        "just behind the middle",
+        "near the back",
+        "at the very back",
+    ),
+    steps=("in front of", "behind"),
+    toward=("in front", "behind"),
+)
+
+BESIDE = Variant(
+    "landmark",
+    tuple(
+        (f"close to the {landmark.name}", f"near the {landmark.name}", f"next to the {landmark.name}")
+        for landmark in LANDMARKS
+    ),
+)
+
+_SIDES = (
+    ("to the left of", "just left of", "just west of"),
+    ("to the right of", "just right of", "just east of"),
+    ("in front of", "just in front of", "just south of"),
+    ("behind", "just behind", "just north of"),
+)
+
+SIDE = Variant(
+    "landmark side",
+    tuple(tuple(f"{side} the {landmark.name}" for side in sides) for landmark in LANDMARKS for sides in _SIDES),
+)
+
+
+@njit(cache=True, nogil=True)
+def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
+    """The nearest landmark, and the side of it the table is on, as 4 * landmark + side; -1 if none is near."""
+    found, closest = -1, near
+    for k in range(len(centres)):
+        across, along = x - centres[k, 0], y - centres[k, 1]
+        gap_x, gap_y = max(abs(across) - extents[k, 0], 0.0), max(abs(along) - extents[k, 1], 0.0)
+        distance = np.sqrt(gap_x * gap_x + gap_y * gap_y)
+        if distance <= closest:
+            side = (0 if across < 0 else 1) if gap_x > gap_y else (2 if along < 0 else 3)
+            found, closest = 4 * k + side, distance
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _classify(x, y, rotation, rgb, landmarks, extents, values, reach, near):  # pragma: no cover - compiled
+    """The columns of `meanings`, a row for each scene."""
+    found = np.empty((len(x), 7), dtype=np.int64)
+    for n in range(len(x)):
+        found[n, 0] = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
+        found[n, 1] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
+        found[n, 2] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
+        relation = _relation(x[n], y[n], landmarks[n], extents, near)
+        found[n, 3] = relation // 4 if relation >= 0 else -1
+        found[n, 4] = relation
+        found[n, 5] = sector(rotation[n], 8)
+        found[n, 6] = sector(rotation[n], 16)
+    return found
+
+
+def meanings(state: FactoryState) -> NDArray[np.int64]:
+    """(N, 7): color, coarse and fine place, landmark and its side (-1 if none is near), coarse and fine direction."""
+    return _classify(
+        np.ascontiguousarray(state.x, dtype=np.float64),
+        np.ascontiguousarray(state.y, dtype=np.float64),
+        np.ascontiguousarray(state.rotation, dtype=np.float64),
+        np.ascontiguousarray(state.rgb),
+        np.ascontiguousarray(state.landmarks, dtype=np.float64),
+        _EXTENTS,
+        palette(),
+        REACH,
+        NEAR,
+    )
+
+
+GRAMMAR = Grammar(
+    scene="factory",
+    slots=(
+        COLOR,
+        Slot(
+            "place",
+            (COARSE, FINE, BESIDE, SIDE),
+            (("coarse", "coarse"), ("fine", "fine"), ("landmark", "coarse"), ("landmark side", "fine")),
+        ),
+        Slot("direction", DIRECTIONS, DIRECTION_PREFERENCES),
+    ),
+    structures=(
+        "{a color} table {place}, pointing {direction}.",
+        "There is {a color} table {place}. It is pointing {direction}.",
+        "It is {a color} table pointing {direction}, {place}.",
+        "{place}, there is {a color} table pointing {direction}.",
+        "The table is {color}. It is {place}, pointing {direction}.",
+        "The table {place} is {color}, and it points {direction}.",
+        "Pointing {direction}, {a color} table stands {place}.",
+        "The picture shows {a color} table. It points {direction}, and it is {place}.",
+        "In this factory, {a color} table stands {place}. It points {direction}.",
+    ),
+    meanings=meanings,
+)
+"""Every caption of the Factory."""

@@ -1,0 +1,133 @@
+"""The Factory as environments: the core wired to state, simulation, camera and captions."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gw_envs.core import Core
+from gw_envs.env import GWEnv, GWVectorEnv
+from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
+from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation
+from gw_envs.factory.state import FLOOR, LANDMARKS, FactoryState
+from gw_envs.observation import SCENES, attributes_from_values
+from gw_envs.portrait import resized, with_goal
+from gw_envs.tasks import Task
+
+
+class FactoryCore(Core):
+    """N Factory scenes, each with a physics of its own; one camera looks at all of them in turn."""
+
+    scene = SCENES["factory"]
+    task = Task(goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16)
+    layouts = ("fixed", "random")
+    image_sizes = (SMALLEST, LARGEST)
+    state: FactoryState
+
+    def __init__(self, **arguments: Any) -> None:
+        """As `Core`; neither a simulation nor a camera is opened before it is needed."""
+        super().__init__(**arguments)
+        self._simulations: list[FactorySimulation] = []
+        self._camera = FactoryCamera(self.image_size)
+
+    def extra_attributes(self) -> int:
+        return 2 * len(LANDMARKS) if self.layout == "random" else 0
+
+    def sample(self, rng: np.random.Generator, count: int = 1) -> FactoryState:
+        return FactoryState.sample(rng, count, self.layout)
+
+    def _place(self, rows: NDArray[np.int64], fresh: FactoryState) -> None:
+        self.state = fresh if len(rows) == self.num_envs else self.state.with_rows(rows, fresh)
+        if not self._simulations:
+            self._simulations = [FactorySimulation() for _ in range(self.num_envs)]
+        poses = self.poses()
+        for row in rows:
+            self._simulations[row].reset(poses[row], self.state.landmarks[row])
+
+    def _move(self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        poses, collided = self.poses(), np.zeros(self.num_envs, np.bool_)
+        speed = np.array([self.task.step, self.task.step, self.task.turn]) / STEP_SECONDS
+        for row in range(self.num_envs) if rows is None else rows:
+            poses[row], collided[row] = self._simulations[row].step(commands[row] * speed)
+        x, y, rotation = poses.T.copy()
+        state = self.state
+        self.state = FactoryState(x, y, rotation, state.rgb, state.landmarks, state.wording_seed)
+        return collided
+
+    def images(self, state: FactoryState) -> NDArray[np.uint8]:
+        return self._camera.render(state)
+
+    def attributes(self, state: FactoryState) -> NDArray[np.float32]:
+        vectors = attributes_from_values("factory", state.arrays())
+        if self.layout == "fixed":
+            return vectors
+        places = (state.landmarks / FLOOR).reshape(len(state), -1).astype(np.float32)
+        return np.concatenate([vectors, places], -1)
+
+    def portrait(self, state: FactoryState, size: int) -> NDArray[np.uint8]:
+        picture = resized(self._camera.render_full(state, min(size, LARGEST))[0], size)
+        around = np.linspace(0, 2 * np.pi, 40)
+        ring = self.task.tolerance * np.stack([np.cos(around), np.sin(around), 0 * around], -1)
+        points = project(np.concatenate([ring, [(0.0, -0.3, 0.0), (0.0, 0.45, 0.0)]]), size)
+        return with_goal(picture, points[:-2], points[-2], points[-1])
+
+    def close(self) -> None:
+        for simulation in self._simulations:
+            simulation.close()
+        self._simulations = []
+        self._camera.close()
+
+
+class FactoryEnv(GWEnv):
+    """A table on a factory floor: bring it to the middle and turn its front to the back wall.
+
+    ## Description
+    The Factory scene of Devillers, Maytié and VanRullen (arXiv 2306.15711) with the task of Maytié, Devillers, Arnold
+    and VanRullen (arXiv 2403.04588), simulated in Bullet. The floor is 4 x 4 metres, seen by a fixed camera; x grows
+    to the right, y towards the back wall. Shelves, cones, crates and a docking station stand on it. The table is
+    driven by velocities; walls and landmarks stop it, and it can neither tip nor climb.
+
+    ## Observation
+    A Dict of the modalities asked for:
+    - `image`: (64, 64, 3) uint8, or any `image_size` of 32 to 512.
+    - `attributes`: (7,) float32 in [-1, 1]: x, y, cosine and sine of the rotation, red, green, blue; with
+      `layout="random"` (15,): the landmarks' x and y follow, in the order shelves, cones, crates, docking station.
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`.
+
+    ## Actions
+    One step lasts 0.2 s.
+    `actions="discrete"`: 0 north (away), 1 south, 2 west (left), 3 east (0.5 m/s, 0.1 m a step), 4 turn left, 5 turn
+    right (pi/16 a step).
+    `actions="continuous"`: Box(-1, 1, (3,)): velocity along x and y in units of 0.5 m/s, turn rate counter-clockwise
+    in units of pi/16 a step (0.98 rad/s).
+
+    ## Reward
+    With d the distance in metres from the table's centre to the middle of the floor and a the absolute angle in
+    radians from facing the back wall: progress in d over 0.1, plus 10/pi times progress in a, minus 0.05 a step, plus
+    5 on success (d <= 0.15 and a <= pi/16).
+
+    ## Episode end
+    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to `gym.make`).
+
+    ## Info
+    `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, where language is
+    observed.
+
+    ## Reset
+    Position uniform where the table stands free, rotation uniform, colour uniform in HLS. `layout="fixed"` has the
+    landmarks where the shipped models know them; `layout="random"` places them anew, never overlapping, the goal
+    always within reach.
+
+    ## Ids
+    `GWFactory-v0`.
+    """
+
+    core_type = FactoryCore
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 5}
+
+
+class FactoryVectorEnv(GWVectorEnv):
+    """N Factory scenes, one physics each, seen as one batch; see `FactoryEnv`."""
+
+    core_type = FactoryCore
+    metadata = GWVectorEnv.metadata_for(FactoryEnv)

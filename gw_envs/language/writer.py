@@ -1,0 +1,207 @@
+"""States -> captions, as token ids or as sentences.
+
+Which structure, granularities and wordings a caption takes depends on the state's `wording_seed` alone, through a
+fixed hash: no random generator is touched, and the form stays while the state moves.
+"""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gw_envs.language.grammar import Grammar, article
+from gw_envs.language.registry import grammar_of_state
+from gw_envs.language.vocabulary import VOCABULARY
+from gw_envs.observation import MAX_TOKENS
+
+
+class Tables(NamedTuple):
+    """A grammar as flat int64 arrays; S slots, C columns, M meanings and P phrases over all columns."""
+
+    structures: NDArray[np.int64]
+    """(structures, longest): a word's id, or -1 - slot, or -1 - S - slot for a slot with its article; 0 pads."""
+    preferences: NDArray[np.int64]
+    """(S, most, 2): the columns of each granularity, the second for where the first has no meaning."""
+    granularities: NDArray[np.int64]
+    """(S,) how many rows of `preferences` a slot has."""
+    columns: NDArray[np.int64]
+    """(C,) where a column's meanings start in `phrases`."""
+    phrases: NDArray[np.int64]
+    """(M + 1,) where a meaning's wordings start among the phrases."""
+    starts: NDArray[np.int64]
+    """(2 P + 1,) where a phrase's ids start in `ids`: all phrases, then all with their articles."""
+    ids: NDArray[np.int64]
+    """The ids of all phrases."""
+
+
+def _ragged(lists: list) -> NDArray[np.int64]:
+    """Lists of unequal lengths -> an array padded with 0."""
+    width = max(len(entry) for entry in lists)
+    shape = (len(lists), width, *np.shape(lists[0][0]))
+    padded = np.zeros(shape, dtype=np.int64)
+    for row, entry in enumerate(lists):
+        padded[row, : len(entry)] = entry
+    return padded
+
+
+def _offsets(lengths: list[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def build_tables(grammar: Grammar) -> Tables:
+    """The grammar's data in the shape the compiled functions read."""
+    slots = len(grammar.slots)
+    structures = [
+        [-1 - item.slot - slots * item.article if item.slot >= 0 else VOCABULARY.ids[item.word] for item in items]
+        for items in grammar.items
+    ]
+    preferences = [
+        [[grammar.columns.index((number, name)) for name in pair] for pair in slot.preferences]
+        for number, slot in enumerate(grammar.slots)
+    ]
+    variants = [variant for slot in grammar.slots for variant in slot.variants]
+    texts = [phrase.text for phrase in grammar.phrases]
+    spelt = [VOCABULARY.ids_of(text) for text in texts + [f"{article(text)} {text}" for text in texts]]
+    tables = Tables(
+        structures=_ragged(structures),
+        preferences=_ragged(preferences),
+        granularities=np.array([len(pairs) for pairs in preferences]),
+        columns=_offsets([len(variant.wordings) for variant in variants])[:-1],
+        phrases=_offsets([len(texts) for variant in variants for texts in variant.wordings]),
+        starts=_offsets([len(ids) for ids in spelt]),
+        ids=np.array([number for ids in spelt for number in ids]),
+    )
+    assert max(longest(grammar)) <= MAX_TOKENS, f"captions of {max(longest(grammar))} tokens exceed {MAX_TOKENS}"
+    return tables
+
+
+def longest(grammar: Grammar) -> list[int]:
+    """The most tokens a caption of each structure can have."""
+    most = [0] * len(grammar.slots)
+    for phrase in grammar.phrases:
+        most[phrase.slot] = max(most[phrase.slot], len(VOCABULARY.ids_of(phrase.text)))
+    return [sum(most[i.slot] + i.article if i.slot >= 0 else 1 for i in items) for items in grammar.items]
+
+
+@cache
+def _tables(scene_grammar: Grammar) -> Tables:
+    return build_tables(scene_grammar)
+
+
+@njit(cache=True, nogil=True)
+def _mix(z):  # pragma: no cover - compiled
+    """SplitMix64's output function: uint64 -> uint64."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _draw(key, number, count):  # pragma: no cover - compiled
+    """A number in [0, count) for the `number`-th choice of a caption whose seed hashes to `key`."""
+    bits = _mix(key + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15))
+    return np.int64(((bits >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def _choose(meanings, seeds, structures, preferences, granularities, columns, phrases):  # pragma: no cover - compiled
+    """The choices of each caption; see `choices`."""
+    count, slots = len(seeds), len(granularities)
+    chosen = np.empty((count, 1 + 2 * slots), dtype=np.int64)
+    for n in range(count):
+        key = _mix(np.uint64(seeds[n]) + np.uint64(0x9E3779B97F4A7C15))
+        chosen[n, 0] = _draw(key, 0, structures)
+        for slot in range(slots):
+            pair = preferences[slot, _draw(key, 1 + 2 * slot, granularities[slot])]
+            column = pair[0] if meanings[n, pair[0]] >= 0 else pair[1]
+            entry = columns[column] + meanings[n, column]
+            chosen[n, 1 + slot] = column
+            chosen[n, 1 + slots + slot] = _draw(key, 2 + 2 * slot, phrases[entry + 1] - phrases[entry])
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def _write(meanings, chosen, width, structures, columns, phrases, starts, ids):  # pragma: no cover - compiled
+    """Token rows of the chosen wordings."""
+    count, slots = len(chosen), (chosen.shape[1] - 1) // 2
+    tokens = np.zeros((count, width), dtype=np.int64)
+    articled = (len(starts) - 1) // 2
+    for n in range(count):
+        at = 0
+        for code in structures[chosen[n, 0]]:
+            if code == 0:
+                break
+            if code > 0:
+                tokens[n, at] = code
+                at += 1
+                continue
+            slot = (-1 - code) % slots
+            column = chosen[n, 1 + slot]
+            phrase = phrases[columns[column] + meanings[n, column]] + chosen[n, 1 + slots + slot]
+            if code < -slots:
+                phrase += articled
+            for k in range(starts[phrase], starts[phrase + 1]):
+                tokens[n, at] = ids[k]
+                at += 1
+    return tokens
+
+
+def _batched(state: Any) -> Any:
+    return state if np.ndim(state.rotation) else state.batched()
+
+
+def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int64]:
+    table = _tables(grammar)
+    seeds = np.ascontiguousarray(state.wording_seed, dtype=np.int64)
+    return _choose(
+        meanings, seeds, len(grammar.structures), table.preferences, table.granularities, table.columns, table.phrases
+    )
+
+
+def _caption(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[np.int64]:
+    grammar = grammar_of_state(state)
+    state = _batched(state)
+    table = _tables(grammar)
+    meanings = grammar.meanings(state)
+    chosen = _choices(grammar, state, meanings)
+    if plain:
+        chosen[:, 0] = 0
+        chosen[:, 1 + len(grammar.slots) :] = 0
+    if coarse:
+        chosen[:, 1 : 1 + len(grammar.slots)] = table.preferences[:, 0, 0]
+    return _write(meanings, chosen, MAX_TOKENS, table.structures, table.columns, table.phrases, table.starts, table.ids)
+
+
+def choices(state: Any) -> NDArray[np.int64]:
+    """(N, 1 + 2 S): the number of each caption's structure, the column each slot speaks of, each slot's wording."""
+    grammar = grammar_of_state(state)
+    state = _batched(state)
+    return _choices(grammar, state, grammar.meanings(state))
+
+
+def tokens(state: Any) -> NDArray[np.int64]:
+    """The captions of a batch of states (or of one) -> (N, MAX_TOKENS) int64 ids of `VOCABULARY`, padded with 0."""
+    return _caption(state)
+
+
+def plain_tokens(state: Any, coarse: bool = False) -> NDArray[np.int64]:
+    """What `tokens(state)` claims in the plainest words, (N, MAX_TOKENS) int64: always structure 0 and wording 0.
+
+    Claim for claim; or with `coarse`, the coarsest claim of every slot, whichever the caption makes.
+    """
+    return _caption(state, plain=True, coarse=coarse)
+
+
+def paraphrases(state: Any, count: int) -> NDArray[np.int64]:
+    """Captions of each state in `count` forms, (N, count, MAX_TOKENS) int64: the first is its own, all are true."""
+    state = _batched(state)
+    seeds = [state.wording_seed + number * 1_000_003 for number in range(count)]
+    return np.stack([tokens(replace(state, wording_seed=seed)) for seed in seeds], 1)
+
+
+def sentences(state: Any) -> list[str]:
+    """The captions of a batch of states (or of one) as text."""
+    return VOCABULARY.decode_rows(tokens(state))

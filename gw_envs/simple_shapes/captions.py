@@ -1,0 +1,120 @@
+"""Simple Shapes in words: size, color, shape, place and direction.
+
+Sizes, synonyms and granularities follow the published captions (Devillers, Maytié and VanRullen, arXiv 2306.15711).
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gw_envs.language.colors import COLOR, nearest, palette
+from gw_envs.language.grammar import Grammar, Slot, Variant
+from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
+from gw_envs.simple_shapes.state import SimpleShapesState
+
+NEAR, FAR = 7.0, 24.0
+"""Range of the centre on both axes in pixels: the grids of places divide it evenly."""
+
+SIZE = Variant(
+    "bins",  # [7, 9), [9, 11), [11, 13) and [13, 14] pixels
+    (
+        ("tiny", "very small", "minuscule"),
+        ("small", "little", "fairly small"),
+        ("medium-sized", "mid-sized", "average-sized"),
+        ("large", "big", "fairly large"),
+    ),
+)
+
+SHAPE = Variant(
+    "class",
+    (
+        ("diamond", "kite", "diamond shape", "kite shape", "arrow-shaped polygon"),
+        ("egg", "egg shape", "water droplet", "guitar pick", "teardrop shape"),
+        ("triangle", "triangular shape", "isosceles triangle", "three-sided polygon"),
+    ),
+)
+
+COARSE = Variant(
+    "coarse",
+    (
+        ("at the bottom left", "in the lower left corner", "in the southwest", "in the bottom left corner"),
+        ("at the bottom", "on the lower side", "in the south", "at the bottom center"),
+        ("at the bottom right", "in the lower right corner", "in the southeast", "in the bottom right corner"),
+        ("on the left", "on the left side", "in the west", "at the middle left"),
+        ("in the center", "in the middle", "in the central part of the image", "in the middle of the image"),
+        ("on the right", "on the right side", "in the east", "at the middle right"),
+        ("at the top left", "in the upper left corner", "in the northwest", "in the top left corner"),
+        ("at the top", "on the upper side", "in the north", "at the top center"),
+        ("at the top right", "in the upper right corner", "in the northeast", "in the top right corner"),
+    ),
+)
+
+FINE = fine_grid(
+    rows=(
+        "at the very bottom",
+        "low down",
+        "just below the middle",
+        "at mid height",
+        "just above the middle",
+        "high up",
+        "at the very top",
+    ),
+    steps=("below", "above"),
+    toward=("below", "above"),
+)
+
+
+@njit(cache=True, nogil=True)
+def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: no cover - compiled
+    """The columns of `meanings`, a row for each scene."""
+    found = np.empty((len(x), 7), dtype=np.int64)
+    for n in range(len(x)):
+        found[n, 0] = (size[n] >= 9.0) + (size[n] >= 11.0) + (size[n] >= 13.0)
+        found[n, 1] = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
+        found[n, 2] = shape[n]
+        found[n, 3] = 3 * cell(y[n], low, high, 3) + cell(x[n], low, high, 3)
+        found[n, 4] = 7 * cell(y[n], low, high, 7) + cell(x[n], low, high, 7)
+        found[n, 5] = sector(rotation[n], 8)
+        found[n, 6] = sector(rotation[n], 16)
+    return found
+
+
+def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
+    """(N, 7): size, color, shape, coarse and fine place, coarse and fine direction."""
+    return _classify(
+        np.ascontiguousarray(state.shape, dtype=np.int64),
+        np.ascontiguousarray(state.x, dtype=np.float64),
+        np.ascontiguousarray(state.y, dtype=np.float64),
+        np.ascontiguousarray(state.size, dtype=np.float64),
+        np.ascontiguousarray(state.rotation, dtype=np.float64),
+        np.ascontiguousarray(state.rgb),
+        palette(),
+        NEAR,
+        FAR,
+    )
+
+
+GRAMMAR = Grammar(
+    scene="simple_shapes",
+    slots=(
+        Slot("size", (SIZE,), (("bins", "bins"),)),
+        COLOR,
+        Slot("shape", (SHAPE,), (("class", "class"),)),
+        Slot("place", (COARSE, FINE), (("coarse", "coarse"), ("fine", "fine"))),
+        Slot("direction", DIRECTIONS, DIRECTION_PREFERENCES),
+    ),
+    structures=(
+        "{a size} {color} {shape} {place}, pointing {direction}.",
+        "There is {a size} {color} {shape} {place}. It is pointing {direction}.",
+        "It is {a shape}, {size} and {color}, pointing {direction}, {place}.",
+        "The picture shows {a size} object {place}. It is {color}, looks like {a shape} and points {direction}.",
+        "{a size} {color} object is {place}. It looks like {a shape} and points {direction}.",
+        "There is {a shape} pointing {direction}. It is {size}, {color} and located {place}.",
+        "{place}, there is {a size} {color} {shape} pointing {direction}.",
+        "Pointing {direction}, {a size} {color} {shape} is located {place}.",
+        "The {shape} is {size} and {color}. It is {place}, pointing {direction}.",
+        "The object {place} is {a size} {color} {shape}, and it points {direction}.",
+    ),
+    meanings=meanings,
+)
+"""Every caption of Simple Shapes."""

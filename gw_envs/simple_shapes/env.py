@@ -1,0 +1,114 @@
+"""Simple Shapes as environments: the core wired to state, renderer and captions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gw_envs.core import Core
+from gw_envs.env import GWEnv, GWVectorEnv
+from gw_envs.observation import SCENES, attributes_from_values
+from gw_envs.portrait import with_goal
+from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
+from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
+from gw_envs.tasks import Task
+
+PLACE_RANGE = (7.0, 24.0)
+"""Where the centre may be on either axis, in pixels."""
+
+
+class SimpleShapesCore(Core):
+    """N Simple Shapes scenes."""
+
+    scene = SCENES["simple_shapes"]
+    task = Task(goal=(16.0, 16.0, 0.0), tolerance=1.0, angle_tolerance=np.pi / 16, step=1.0, turn=np.pi / 32)
+    image_sizes = (MIN_SIZE, MAX_SIZE)
+    state: SimpleShapesState
+
+    def sample(self, rng: np.random.Generator, count: int = 1) -> SimpleShapesState:
+        return SimpleShapesState.sample(rng, count)
+
+    def sample_each(self, rngs: Sequence[np.random.Generator]) -> SimpleShapesState:
+        return SimpleShapesState.from_uniform(np.stack([rng.random(UNIFORMS) for rng in rngs]))
+
+    def jitter(self, state: SimpleShapesState, rng: np.random.Generator) -> SimpleShapesState:
+        moved = rng.random((2, len(state))) - 0.5
+        moved[:, ::2] = 0.0
+        return replace(state, x=np.clip(state.x + moved[0], *PLACE_RANGE), y=np.clip(state.y + moved[1], *PLACE_RANGE))
+
+    def _place(self, rows: NDArray[np.int64], fresh: SimpleShapesState) -> None:
+        self.state = fresh if len(rows) == self.num_envs else self.state.with_rows(rows, fresh)
+
+    def _move(self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+        state = self.state
+        wanted = commands[:, :2].T * self.task.step
+        wanted[0] += state.x
+        wanted[1] += state.y
+        reached = np.minimum(np.maximum(wanted, PLACE_RANGE[0]), PLACE_RANGE[1])
+        rotation = (state.rotation + commands[:, 2] * self.task.turn) % (2 * np.pi)
+        self.state = SimpleShapesState(
+            state.shape, reached[0], reached[1], state.size, rotation, state.rgb, state.wording_seed
+        )
+        return (wanted != reached).any(0)
+
+    def images(self, state: SimpleShapesState) -> NDArray[np.uint8]:
+        return render(state, self.image_size)
+
+    def attributes(self, state: SimpleShapesState) -> NDArray[np.float32]:
+        return attributes_from_values("simple_shapes", state.arrays())
+
+    def portrait(self, state: SimpleShapesState, size: int) -> NDArray[np.uint8]:
+        x, y, _ = self.task.goal
+        around = np.linspace(0, 2 * np.pi, 40)
+        ring = np.stack([x + self.task.tolerance * np.cos(around), y + self.task.tolerance * np.sin(around)], -1)
+        points = np.concatenate([ring, [(x, y - 2.0), (x, y + 3.0)]]) * (1, -1) + (0, CANVAS)
+        points *= size / CANVAS
+        return with_goal(render(state, size)[0], points[:-2], points[-2], points[-1])
+
+
+class SimpleShapesEnv(GWEnv):
+    """One shape on a black square: bring it to the middle and turn it to point up.
+
+    ## Description
+    The published Simple Shapes scene (Devillers, Maytié and VanRullen, arXiv 2306.15711) with the task of Maytié,
+    Devillers, Arnold and VanRullen (arXiv 2403.04588). The scene is 32 x 32 pixels; x grows to the right, y upwards.
+
+    ## Observation
+    A Dict of the modalities asked for:
+    - `image`: (32, 32, 3) uint8, or any `image_size` of 8 to 1024.
+    - `attributes`: (11,) float32: shape (one-hot of diamond, egg, triangle), x, y, size, cosine and sine of the
+      rotation, red, green, blue; all but the one-hot scaled to [-1, 1].
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`.
+
+    ## Actions
+    `actions="discrete"`: 0 up, 1 down, 2 left, 3 right (one pixel), 4 turn left, 5 turn right (pi/32).
+    `actions="continuous"`: Box(-1, 1, (3,)): along x and y in pixels a step, counter-clockwise in pi/32 a step.
+    The centre stays within [7, 24] on both axes.
+
+    ## Reward
+    With d the distance in pixels from the centre to (16, 16) and a the absolute angle in radians from pointing up:
+    progress in d, plus 10/pi times progress in a, minus 0.05 a step, plus 5 on success (d <= 1 and a <= pi/16).
+
+    ## Episode end
+    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to `gym.make`).
+
+    ## Info
+    `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, where language is observed.
+
+    ## Reset
+    Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, colour uniform in HLS.
+
+    ## Ids
+    `GWSimpleShapes-v0`.
+    """
+
+    core_type = SimpleShapesCore
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 15}
+
+
+class SimpleShapesVectorEnv(GWVectorEnv):
+    """N Simple Shapes scenes moved and drawn as one batch; see `SimpleShapesEnv`."""
+
+    core_type = SimpleShapesCore
+    metadata = GWVectorEnv.metadata_for(SimpleShapesEnv)

@@ -1,0 +1,58 @@
+"""The state of a Simple Shapes scene: one shape on a black square of 32 x 32 pixels.
+
+Ranges and conventions are the published ones (Devillers, Maytié and VanRullen, arXiv 2306.15711).
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gw_envs.color import HLS_HIGH, HLS_LOW, rgb_from_hls
+from gw_envs.state import BatchState
+
+CANVAS = 32
+"""Side of the square in pixels, whatever size it is drawn at."""
+
+SHAPES = ("diamond", "egg", "triangle")
+"""The classes, in the order of their index."""
+
+UNIFORMS = 9
+"""How many uniform numbers a state is made of."""
+
+
+@dataclass(frozen=True)
+class SimpleShapesState(BatchState):
+    """A batch of N scenes."""
+
+    shape: NDArray[np.int64]
+    """(N,) class index: 0 diamond, 1 egg, 2 triangle."""
+    x: NDArray[np.float64]
+    """(N,) centre, pixels from the left edge, in [7, 24]."""
+    y: NDArray[np.float64]
+    """(N,) centre, pixels from the bottom edge, in [7, 24]."""
+    size: NDArray[np.float64]
+    """(N,) side of the outline's unit square in pixels, a whole number in [7, 14]."""
+    rotation: NDArray[np.float64]
+    """(N,) radians in [0, 2 pi), counter-clockwise; 0 points up."""
+    rgb: NDArray[np.uint8]
+    """(N, 3) red, green and blue, 0-255."""
+    wording_seed: NDArray[np.int64]
+    """(N,) which of the possible wordings the caption takes, for the whole episode."""
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, count: int = 1) -> Self:
+        """`count` scenes from the published distribution; the same numbers whether drawn at once or one by one."""
+        return cls.from_uniform(rng.random((count, UNIFORMS)))
+
+    @classmethod
+    def from_uniform(cls, uniform: NDArray[np.float64]) -> Self:
+        """(N, UNIFORMS) numbers in [0, 1) -> N scenes."""
+        low = np.array([0, 7, 7, 7, *HLS_LOW, 0])  # class, x, y, size, hue, lightness, saturation, wording seed
+        high = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1])
+        whole = (low + np.floor(uniform[:, :8] * (high + 1 - low))).astype(np.int64)
+        shape, x, y, size, *_, wording_seed = whole.T
+        rgb = rgb_from_hls(whole[:, 4:7])
+        x, y, size = np.stack([x, y, size]).astype(np.float64)
+        return cls(shape.copy(), x, y, size, uniform[:, 8] * (2 * np.pi), rgb, wording_seed.copy())

@@ -1,0 +1,61 @@
+"""The task, shared by both scenes: bring the thing to a goal pose. Pure functions of poses, batched.
+
+A pose is an array (..., 3): x, y in the scene's unit of length (pixels or metres) and rotation in radians.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ACTIONS = ("up", "down", "left", "right", "turn left", "turn right")
+"""The six discrete actions, in the order of their index."""
+
+UNIT_ACTIONS = np.array([(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64)
+"""(6, 3) each discrete action as a continuous one: along x, along y, counter-clockwise, as fractions of full speed."""
+
+
+Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Distance to the goal in the unit of length, and absolute angle to it in radians."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A goal, a reward and a success.
+
+    With d the distance to the goal in the scene's unit of length and a the absolute angle to it in radians, one step
+    that goes from (d, a) to (d', a') earns
+
+        (d - d') / step + angle_weight (a - a') - step_cost + success_bonus [d' <= tolerance and a' <= angle_tolerance].
+    """
+
+    goal: tuple[float, float, float]
+    """x, y and rotation to reach."""
+    tolerance: float
+    """Largest distance that counts as success, in the unit of length."""
+    angle_tolerance: float
+    """Largest absolute angle that counts as success, in radians."""
+    step: float
+    """Unit of length that one action moves at full speed."""
+    turn: float
+    """Radians that one action turns at full speed."""
+    angle_weight: float = 10.0 / np.pi
+    """Reward for one radian of progress."""
+    step_cost: float = 0.05
+    """Price of every step."""
+    success_bonus: float = 5.0
+    """Reward for reaching the goal."""
+
+    def distances(self, pose: NDArray[np.float64]) -> Distances:
+        """(..., 3) poses -> distance to the goal (...,) and absolute angle to it in [0, pi] (...,)."""
+        distance = np.hypot(pose[..., 0] - self.goal[0], pose[..., 1] - self.goal[1])
+        return distance, np.abs((pose[..., 2] - self.goal[2] + np.pi) % (2 * np.pi) - np.pi)
+
+    def success(self, distance: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each distance and angle is within tolerance; the last bits of rounding are forgiven."""
+        return (distance <= self.tolerance + 1e-9) & (angle <= self.angle_tolerance + 1e-9)
+
+    def reward(self, before: Distances, after: Distances) -> NDArray[np.float64]:
+        """Distances and angles before and after a step -> (...,) the reward of that step."""
+        progress = (before[0] - after[0]) / self.step + self.angle_weight * (before[1] - after[1])
+        return progress - self.step_cost + self.success_bonus * self.success(*after)

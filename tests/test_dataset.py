@@ -1,0 +1,199 @@
+"""Samples as arrays: seeded, in disjoint splits; kept in shards; what the experts do."""
+
+import json
+import shutil
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from rollouts import digest
+
+import gw_envs
+from gw_envs import dataset
+from gw_envs.dataset import (
+    SPLITS,
+    Sampler,
+    collect,
+    collect_unpaired,
+    episode_seed,
+    load_shards,
+    make_core,
+    save_shards,
+)
+from gw_envs.expert import expert_actions
+from gw_envs.language import sentences
+from gw_envs.observation import SCENES, values_from_attributes
+
+IDS = dict(zip(("simple_shapes", "factory"), gw_envs.ENV_IDS, strict=True))
+
+every_scene = pytest.mark.parametrize("scene", SCENES)
+
+
+def plain(sample: dict) -> dict:
+    """A sample with the arrays of its state in place of the state."""
+    return {**sample, "state": sample["state"].arrays()}
+
+
+# Samples.
+
+
+@every_scene
+@pytest.mark.parametrize("policy", dataset.POLICIES)
+def test_collecting_is_seeded_and_batched_alike(scene, policy, monkeypatch):
+    arguments = {"seed": 2, "policy": policy, "steps_per_episode": 6}
+    sample = collect(scene, "train", 5, **arguments)
+    rows = len(sample["episode"])
+    assert rows == 5 if policy == "reset" else rows > 25
+    assert {len(sample[name]) for name in ("image", "attributes", "language", "step", "state")} == {rows}
+    assert digest(plain(collect(scene, "train", 5, **arguments))) == digest(plain(sample))
+    monkeypatch.setattr(dataset, "EPISODE_BATCH", 2)
+    monkeypatch.setattr(dataset, "VIEW_BATCH", 3)
+    assert digest(plain(collect(scene, "train", 5, **arguments))) == digest(plain(sample))
+    later = collect(scene, "train", 3, **arguments, first_episode=2)
+    assert np.array_equal(later["image"], sample["image"][sample["episode"] >= 2])
+    other = collect(scene, "train", 5, seed=3, modalities="attributes")["attributes"]
+    assert not np.array_equal(other, sample["attributes"][sample["step"] == 0])
+
+
+@every_scene
+def test_collecting_is_what_environments_show(scene):
+    sample = collect(scene, "test", 2, policy="expert", actions="continuous")
+    env = gym.make(IDS[scene], actions="continuous")
+    for episode in range(2):
+        here = np.flatnonzero(sample["episode"] == episode)
+        assert sample["step"][here].tolist() == list(range(len(here)))
+        shown, over = env.reset(seed=episode_seed("test", 0, episode))[0], False
+        for row in here:
+            assert over == (row == here[-1])
+            for name, value in shown.items():
+                assert np.array_equal(sample[name][row], value)
+            if row != here[-1]:
+                shown, _, over, _, _ = env.step(expert_actions(scene, shown["attributes"], "continuous"))
+    env.close()
+
+
+def test_splits_share_no_seed():
+    last = 2**28 - 1
+    seeds = {episode_seed(split, seed, n) for split in SPLITS for seed in (0, 1, last) for n in range(50)}
+    assert len(seeds) == 3 * 3 * 50
+    assert min(seeds) >= 2**60
+    ends = [(episode_seed(split, 0, 0), episode_seed(split, last, 2**32 - 1)) for split in SPLITS]
+    assert all(first <= last for first, last in ends)
+    assert all(ends[n][1] < ends[n + 1][0] for n in range(2))
+    firsts = [digest(collect("simple_shapes", split, 3, modalities="attributes")["attributes"]) for split in SPLITS]
+    assert len(set(firsts)) == 3
+    for wrong in ((-1, 0), (2**28, 0), (0, 2**32)):
+        with pytest.raises(ValueError, match="must lie in"):
+            episode_seed("train", *wrong)
+
+
+def test_unpaired_samples_share_no_episode():
+    samples = collect_unpaired("simple_shapes", "train", 4, policy="random", steps_per_episode=2)
+    assert list(samples) == ["image", "attributes", "language"]
+    for number, (name, sample) in enumerate(samples.items()):
+        assert set(sample["episode"]) == set(range(4 * number, 4 * number + 4))
+        assert {"image", "attributes", "language"} & set(sample) == {name}
+        paired = collect("simple_shapes", "train", 12, policy="random", steps_per_episode=2)
+        assert np.array_equal(sample[name], paired[name][np.isin(paired["episode"], sample["episode"])])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scene": "kitchen"}, "unknown scene 'kitchen'"),
+        ({"split": "val"}, "unknown split 'val': the splits are train, validation, test"),
+        ({"policy": "lazy"}, "unknown policy 'lazy'"),
+        ({"modalities": ()}, "modalities is empty"),
+        ({"episodes": 0}, "0 episodes"),
+        ({"steps_per_episode": -1, "policy": "random"}, "-1 steps"),
+    ],
+)
+def test_wrong_collecting(change, message):
+    with pytest.raises(ValueError, match=message):
+        collect(**{"scene": "simple_shapes", "split": "train", "episodes": 2, **change})
+
+
+@every_scene
+def test_sampler(scene):
+    sampler, again = (Sampler(scene, "train", seed=1, jitter=True) for _ in range(2))
+    assert digest(sampler.batch(3, 20)) == digest(again.batch(3, 20))
+    assert digest(sampler.batch(4, 20)) != digest(again.batch(3, 20))
+    with pytest.raises(ValueError, match="unknown split"):
+        Sampler(scene, "nowhere")
+
+
+# The experts.
+
+
+@every_scene
+@pytest.mark.parametrize("actions", ["discrete", "continuous"])
+def test_the_expert_solves_every_episode(scene, actions):
+    sample = collect(scene, "test", 60, seed=7, policy="expert", modalities="attributes", actions=actions)
+    last = np.flatnonzero(np.diff(sample["episode"], append=60))
+    task = make_core(scene).task
+    values = values_from_attributes(scene, sample["attributes"][last])
+    poses = np.stack([values["x"], values["y"], values["rotation"]], -1)
+    assert len(last) == 60
+    assert task.success(*(distance - 1e-6 for distance in task.distances(poses))).all()
+    assert sample["step"].max() < gw_envs.MAX_EPISODE_STEPS / 2
+
+
+@every_scene
+def test_expert_actions_fit_the_space(scene):
+    vectors = collect(scene, "test", 4, modalities="attributes")["attributes"]
+    discrete, continuous = (expert_actions(scene, vectors, actions) for actions in ("discrete", "continuous"))
+    assert discrete.shape == (4,)
+    assert set(discrete) <= set(range(6))
+    assert continuous.shape == (4, 3)
+    assert np.abs(continuous).max() <= 1
+    assert expert_actions(scene, vectors[0]) == discrete[0]
+    assert gym.make(IDS[scene], actions="continuous").action_space.contains(continuous[0])
+    with pytest.raises(ValueError, match="unknown action mode"):
+        expert_actions(scene, vectors, "telepathic")
+
+
+# Shards.
+
+
+@every_scene
+def test_shards_come_back(scene, tmp_path):
+    sample = collect(scene, "train", 7)
+    save_shards(tmp_path / "shards", sample, rows_per_shard=3, scene=scene, seed=0)
+    found = load_shards(tmp_path / "shards")
+    assert digest(plain(found)) == digest(plain(sample))
+    assert sentences(found["state"]) == sentences(sample["state"])
+    manifest = json.loads((tmp_path / "shards" / "manifest.json").read_text())
+    assert manifest["about"] == {"scene": scene, "seed": 0}
+    assert [shard["rows"] for shard in manifest["shards"]] == [3, 3, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shards"]  # nothing temporary is left
+    with pytest.raises(FileExistsError, match="holds something already"):
+        save_shards(tmp_path / "shards", sample)
+
+
+def test_damaged_shards_are_told(tmp_path):
+    folder = tmp_path / "shards"
+    with pytest.raises(FileNotFoundError, match=r"no .*manifest.json"):
+        load_shards(folder)
+    save_shards(folder, collect("simple_shapes", "train", 4), rows_per_shard=2)
+    shard = folder / "shard-00001.npz"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"shard-00001.npz is missing or damaged"):
+        load_shards(folder)
+    shutil.copy(folder / "shard-00000.npz", shard)
+    assert len(load_shards(folder)["step"]) == 4
+    save_shards(tmp_path / "one", collect("simple_shapes", "train", 1))
+    shutil.copy(tmp_path / "one" / "shard-00000.npz", shard)
+    with pytest.raises(ValueError, match="does not hold the 2 rows"):
+        load_shards(folder)
+    for text, message in (("{", "damaged"), ('{"schema_version": 99, "state": null}', "version 99")):
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            load_shards(folder)
+
+
+def test_what_shards_do_not_take(tmp_path):
+    for sample in ({}, {"a": np.zeros(3), "b": np.zeros(2)}, {"a": np.array([None])}):
+        with pytest.raises(ValueError, match="plain arrays of one length"):
+            save_shards(tmp_path / "wrong", sample)
+    assert not list(tmp_path.iterdir())

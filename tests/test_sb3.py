@@ -1,0 +1,103 @@
+"""Stable-Baselines3 on our environments and on workspace vectors."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+
+import gw_envs
+from gw_agents import GlobalWorkspace, GWObservation
+from gw_agents.sb3 import GWVecObservation, TokenExtractor, make_vec
+
+SCENE_OF = {"GWSimpleShapes-v0": "simple_shapes", "GWFactory-v0": "factory"}
+
+
+@pytest.fixture(scope="module", params=gw_envs.ENV_IDS)
+def env_id(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def gw(env_id):
+    return GlobalWorkspace.from_pretrained(SCENE_OF[env_id], device="cpu")
+
+
+def test_native_batch_equals_sb3s_own_vec_env(env_id):
+    ours = make_vec(env_id, n_envs=3, seed=5)
+    theirs = make_vec_env(env_id, n_envs=3, seed=5)
+    shown, expected = ours.reset(), theirs.reset()
+    rng = np.random.default_rng(0)
+    ended = 0
+    for _ in range(130):
+        assert all(np.array_equal(shown[name], expected[name]) for name in expected)
+        actions = rng.integers(6, size=3)
+        shown, reward, over, infos = ours.step(actions)
+        expected, their_reward, their_over, their_infos = theirs.step(actions)
+        assert np.array_equal(reward, their_reward)
+        assert np.array_equal(over, their_over)
+        for info, their_info in zip(infos, their_infos, strict=True):
+            if "terminal_observation" in their_info:
+                ended += 1
+                last, their_last = info["terminal_observation"], their_info["terminal_observation"]
+                assert all(np.array_equal(last[name], their_last[name]) for name in their_last)
+                assert info["TimeLimit.truncated"] == their_info["TimeLimit.truncated"]
+                assert info["is_success"] == their_info["is_success"]
+                assert info["caption"] == their_info["caption"]
+    assert ended >= 3
+    ours.close()
+    theirs.close()
+
+
+def test_workspace_vectors_are_those_of_the_single_wrapper(env_id, gw):
+    venv = GWVecObservation(make_vec(env_id, n_envs=2, seed=1), gw, ("image", "attributes"), attention="best")
+    single = GWObservation(gym.make(env_id), gw, ("image", "attributes"), attention="best")
+    rows, (z, _) = venv.reset(), single.reset(seed=1)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        assert np.allclose(rows[0], z, atol=1e-4)
+        actions = rng.integers(6, size=2)
+        rows, *_ = venv.step(actions)
+        z, *_ = single.step(actions[0])
+    venv.close()
+    single.close()
+
+
+def test_last_observations_are_workspace_vectors_too(env_id, gw):
+    venv = GWVecObservation(make_vec(env_id, n_envs=2, seed=1, max_episode_steps=3), gw, ("attributes",))
+    venv.reset()
+    for _ in range(3):
+        _, _, over, infos = venv.step(np.zeros(2, np.int64))
+    assert over.all()
+    assert infos[0]["terminal_observation"].shape == (gw.width,)
+    venv.close()
+
+
+def test_ppo_learns_on_workspace_vectors(env_id, gw):
+    venv = GWVecObservation(make_vec(env_id, n_envs=8, seed=0, modalities=("attributes",)), gw)
+    model = PPO("MlpPolicy", venv, n_steps=64, batch_size=128, seed=0, device="cpu")
+    model.learn(3_000)
+    assert model.num_timesteps >= 3_000
+    action, _ = model.predict(venv.reset(), deterministic=True)
+    assert action.shape == (8,)
+    venv.close()
+
+
+def test_ppo_on_images_and_language(env_id, gw):
+    venv = GWVecObservation(make_vec(env_id, n_envs=4, seed=0), gw, ("image", "language"), attention="best")
+    PPO("MlpPolicy", venv, n_steps=32, batch_size=64, n_epochs=1, device="cpu").learn(128)
+    venv.close()
+
+
+def test_ppo_on_raw_tokens(env_id):
+    venv = make_vec(env_id, n_envs=2, seed=0, modalities=("language",))
+    extractor = {"features_extractor_class": TokenExtractor}
+    PPO("MultiInputPolicy", venv, n_steps=32, batch_size=32, policy_kwargs=extractor, device="cpu").learn(64)
+    venv.close()
+
+
+def test_refusals(gw):
+    with pytest.raises(ValueError, match="GWFactory-v0"):
+        make_vec("GWMoon-v0")
+    with pytest.raises(ValueError, match="misses image"):
+        GWVecObservation(make_vec_env("CartPole-v1"), gw, ("image",))

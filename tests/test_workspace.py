@@ -1,0 +1,147 @@
+"""Fusion, attention and noise, against numbers worked out by hand and on batches of one."""
+
+import math
+
+import pytest
+import torch
+
+from gw_agents.selection import SelectionConfig, random_weights, train_attention, train_classifier
+from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
+from gw_agents.workspace.corruption import corrupt, draw_directions
+from gw_agents.workspace.model import GWConfig, Workspace
+
+LATENTS = {"image": 5, "attributes": 4, "language": 3}
+
+
+@pytest.fixture
+def workspace():
+    torch.manual_seed(0)
+    return Workspace(GWConfig(LATENTS, width=6, hidden=8)).requires_grad_(False)
+
+
+def batch(count, names=tuple(LATENTS)):
+    generator = torch.Generator().manual_seed(count)
+    return {name: torch.randn(count, LATENTS[name], generator=generator) for name in names}
+
+
+def test_fusion_is_tanh_of_the_weighted_sum(workspace):
+    codes = {"image": torch.tensor([[1.0, 0.0]]), "attributes": torch.tensor([[0.0, -2.0]])}
+    z = workspace.fuse(codes, torch.tensor([[0.25, 0.75]]))
+    assert z.tolist()[0] == pytest.approx([math.tanh(0.25), math.tanh(-1.5)])
+    assert workspace.fuse(codes).tolist()[0] == pytest.approx([math.tanh(0.5), math.tanh(-1.0)])
+
+
+@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize("names", [("image",), ("attributes", "language"), tuple(LATENTS)])
+def test_every_subset_and_batch_size_broadcasts_to_all(workspace, count, names):
+    z = workspace.fuse(workspace.encode(batch(count, names)))
+    assert z.shape == (count, 6)
+    assert z.abs().max() < 1
+    assert {name: tuple(rows.shape) for name, rows in workspace.broadcast(z).items()} == {
+        name: (count, width) for name, width in LATENTS.items()
+    }
+
+
+def test_attention_by_hand():
+    """Identity keys and query: the weights are softmax of o . z / sqrt(2)."""
+    workspace = Workspace(GWConfig({"image": 2, "attributes": 2}, width=2, hidden=2))
+    attention = Attention(AttentionConfig({"image": 2, "attributes": 2}, width=2, key_width=2))
+    for layer in (attention.keys["image"][0], attention.keys["attributes"][0], attention.query):
+        layer.weight.data = torch.eye(2)
+        layer.bias.data = torch.zeros(2)
+    attention.random_z.copy_(torch.tensor([0.5, -1.0]))
+    latents = {"image": torch.tensor([[2.0, 1.0]]), "attributes": torch.tensor([[0.0, -1.0]])}
+    codes = {"image": torch.tensor([[0.0, 0.0]]), "attributes": torch.tensor([[3.0, 3.0]])}
+    scores = [(2 * 0.5 - 1.0) / math.sqrt(2), 1.0 / math.sqrt(2)]
+    total = sum(math.exp(score) for score in scores)
+    first = [math.exp(score) / total for score in scores]
+    assert attention(latents, codes, workspace).tolist()[0] == pytest.approx(first)
+
+    two = Attention(AttentionConfig({"image": 2, "attributes": 2}, width=2, key_width=2, steps=2))
+    two.load_state_dict(attention.state_dict())
+    z = math.tanh(3.0 * first[1])  # both components of the first pass's workspace vector
+    scores = [(2 * z + z) / math.sqrt(2), -z / math.sqrt(2)]
+    total = sum(math.exp(score) for score in scores)
+    assert two(latents, codes, workspace).tolist()[0] == pytest.approx([math.exp(s) / total for s in scores])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("names", [("language",), ("image", "language"), tuple(LATENTS)])
+@pytest.mark.parametrize("count", [1, 5])
+def test_attention_weights_are_a_distribution(workspace, preset, names, count):
+    torch.manual_seed(1)
+    attention = Attention(AttentionConfig(LATENTS, width=6, **PRESETS[preset])).requires_grad_(False)
+    latents = batch(count, names)
+    weights = attention(latents, workspace.encode(latents), workspace)
+    assert weights.shape == (count, len(names))
+    assert torch.allclose(weights.sum(1), torch.ones(count))
+    alone = [
+        attention(one, workspace.encode(one), workspace)
+        for one in ({name: rows[i : i + 1] for name, rows in latents.items()} for i in range(count))
+    ]
+    assert torch.allclose(weights, torch.cat(alone), atol=1e-6)
+
+
+def test_presets_are_small():
+    for preset in PRESETS.values():
+        attention = Attention(AttentionConfig({"image": 12, "attributes": 10, "language": 32}, **preset))
+        assert sum(parameter.numel() for parameter in attention.parameters()) < 5000
+
+
+def test_corruption_hits_one_modality_of_each_row():
+    clean = batch(200)
+    directions = draw_directions(clean, torch.Generator().manual_seed(1))
+    for fixed in (None, directions):
+        noisy = corrupt(clean, 2.0, torch.Generator().manual_seed(0), fixed)
+        changed = torch.stack([(noisy.latents[name] != clean[name]).any(1) for name in clean], 1)
+        assert (changed.sum(1) == 1).all()
+        assert (changed.float().argmax(1) == noisy.victim).all()
+        assert noisy.victim.bincount().min() > 40
+    shift = noisy.latents["image"] - clean["image"]
+    hit = noisy.victim == 0
+    along = shift[hit] / directions["image"]
+    assert torch.allclose(along, along[:, :1].expand_as(along), atol=1e-4)
+    assert torch.allclose(along[:, 0].abs(), noisy.level[hit], atol=1e-4)
+
+
+def test_noise_of_sigma_zero_changes_nothing():
+    clean = batch(10)
+    noisy = corrupt(clean, 0.0, torch.Generator().manual_seed(0)).latents
+    assert all(torch.equal(noisy[name], clean[name]) for name in clean)
+
+
+def test_random_weights_sum_to_one_and_half_name_one_modality():
+    weights = random_weights(1000, 3)
+    assert torch.allclose(weights.sum(1), torch.ones(1000), atol=1e-5)
+    assert (weights[1::2].max(1).values == 1).all()
+    assert (weights[::2].max(1).values < 1).float().mean() > 0.9
+
+
+def test_attention_learns_to_leave_the_noisy_modality():
+    """Two modalities that both hold the class: attention must beat the even mean by far under noise."""
+    torch.manual_seed(0)
+    widths = {"image": 3, "attributes": 3}
+    workspace = Workspace(GWConfig(widths, width=3, hidden=8))
+    for name in widths:  # the identity, so that the workspace is aligned without training
+        workspace.encoders[name] = torch.nn.Identity()
+    workspace.requires_grad_(False)
+    classes = torch.randint(3, (3000,))
+    points = torch.nn.functional.one_hot(classes, 3).float() * 2 - 1
+    latents = {name: points + 0.1 * torch.randn_like(points) for name in widths}
+    config = SelectionConfig(steps=300, batch_size=256)
+    classifier = train_classifier(workspace, latents, classes, 0, config)
+    attention = train_attention("one_step_fused", workspace, classifier, latents, classes, 0, config)
+    noisy = corrupt(latents, 30.0, torch.Generator().manual_seed(5)).latents
+    codes = workspace.encode(noisy)
+
+    def accuracy(weights):
+        return (classifier(workspace.fuse(codes, weights)).argmax(1) == classes).float().mean().item()
+
+    assert accuracy(attention(noisy, codes, workspace)) > accuracy(None) + 0.15
+    again = train_attention("one_step_fused", workspace, classifier, latents, classes, 0, config)
+    assert all(torch.equal(a, b) for a, b in zip(attention.parameters(), again.parameters(), strict=True))
+
+
+def test_unknown_attention_preset_is_refused(workspace):
+    with pytest.raises(ValueError, match="one_step"):
+        train_attention("three_step", workspace, None, batch(4), torch.zeros(4), 0, SelectionConfig())
