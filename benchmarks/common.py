@@ -58,18 +58,30 @@ class Cells:
         work: Callable[[], Metrics],
     ) -> Any:
         """The metrics of a cell: those on disk if it is finished, else those of `work()`, which are then put there."""
-        key = _key(scene, condition, seed, inputs)
-        if key not in self._finished:
-            start = time.perf_counter()
-            metrics = work()
+        return self.run_together(scene, condition, [seed], inputs, lambda _: [work()])[0]
+
+    def run_together(
+        self,
+        scene: str,
+        condition: Mapping[str, Any],
+        seeds: Sequence[int],
+        inputs: str,
+        work: Callable[[list[int]], Sequence[Metrics]],
+    ) -> list[Any]:
+        """As `run`, for cells that differ in their seed alone: `work` gets the seeds that are not finished yet."""
+        missing = [seed for seed in seeds if not self.has(scene, condition, seed, inputs)]
+        start = time.perf_counter()
+        found = work(missing) if missing else []
+        seconds = round((time.perf_counter() - start) / max(1, len(missing)), 3)
+        for seed, metrics in zip(missing, found, strict=True):
             cell = {
                 "benchmark": self.benchmark, "scene": scene, "condition": dict(condition), "seed": seed,
-                "metrics": metrics, "seconds": round(time.perf_counter() - start, 3), "inputs": inputs,
+                "metrics": metrics, "seconds": seconds, "inputs": inputs,
             }  # fmt: skip
             with self.path.open("a") as file:
                 file.write(json.dumps(cell) + "\n")
-            self._finished[key] = cell
-        return self._finished[key]["metrics"]
+            self._finished[_key(scene, condition, seed, inputs)] = cell
+        return [self._finished[_key(scene, condition, seed, inputs)]["metrics"] for seed in seeds]
 
     def has(self, scene: str, condition: Mapping[str, Any], seed: int, inputs: str) -> bool:
         """Whether the cell is finished."""

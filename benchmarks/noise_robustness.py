@@ -144,7 +144,7 @@ class Study:
         generator = torch.Generator().manual_seed(number + (500_000 if split == "validation" else 0))
         return corrupt(self.latents(split, present), sigma, generator, self.directions(noise, seed))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def accuracy(self, batch: Corrupted, split: str, weights: Tensor | None, seed: int) -> float:
         """Of the classifier, under given fusion weights (B, D)."""
         z = self.gw.workspace.fuse(self.gw.workspace.encode(batch.latents), weights)
@@ -179,7 +179,7 @@ def measure(study: Study, present: tuple[str, ...], method: str, train: str, see
     return found
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def fusion_weights(
     study: Study,
     attention: Any,

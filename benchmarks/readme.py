@@ -64,7 +64,22 @@ def domains() -> str:
     return table(("scene", "latent: attribute", "how", "error", "unit"), lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"noise": noise, "throughput": throughput, "domains": domains}
+def translation() -> str:
+    """How many times fewer matched scenes each model needs than `tr`, and how aligned it is."""
+    rows, lines = rows_of("translation"), []
+    for row in rows:
+        if row["metric"] == "ratio":
+            model, about = row["claim"].removeprefix("translation/label_efficiency/"), row["condition"]
+            ratio = f"{row['measured']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+            ratio = "> " * bool(about.get("at_least")) + "< " * bool(about.get("at_most")) + ratio
+            published = "4 to 7" if row["published"] else ""
+            lines.append((row["scene"], model, about["of"].replace("->", " to "), ratio, published))
+    return table(("scene", "model", "translation", "times fewer pairs than tr (interval)", "published"), lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "noise": noise, "throughput": throughput, "domains": domains, "translation": translation,
+}  # fmt: skip
 
 
 def fill(text: str) -> str:

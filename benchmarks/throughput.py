@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib, supersampled
 from gw_envs.dataset import Sampler
 from gw_envs.factory.camera import FactoryCamera
+from gw_envs.factory.sim import FactorySimulation
 from gw_envs.language import tokens
 from gw_envs.simple_shapes import render
 
@@ -39,6 +40,12 @@ SIZES = (1, 16, 64, 256)
 MODALITIES = (("attributes",), ("image",), ("language",), ("image", "attributes"), ("image", "attributes", "language"))
 """What steps observe."""
 IDS = {"simple_shapes": "GWSimpleShapes-v0", "factory": "GWFactory-v0"}
+BASELINES = {
+    ("simple_shapes", "render"): (("render", "matplotlib"), ("render", "copy")),
+    ("simple_shapes", "steps"): (("render", "matplotlib"),),
+    ("factory", "steps"): (("steps", "full_render"), ("steps", "physics")),
+}
+"""(scene, subject) -> what it stands beside at every number of scenes, as (subject, name)."""
 REDRAWS = "nothing: the measurement is repeated"
 
 
@@ -70,7 +77,7 @@ def rate(work: Callable[[], Any], count: int, seconds: float) -> float:
 
 def one_by_one(draw: Callable[[Any, int], Any], state: Any) -> Callable[[], Any]:
     """Work that draws the next row of a state at every call."""
-    rows = iter(np.resize(np.arange(len(state)), 10_000_000).tolist()) if len(state) == 0 else _endless(len(state))
+    rows = _endless(len(state))
     return lambda: draw(state, next(rows))
 
 
@@ -132,6 +139,24 @@ def steps_with_full_render(seconds: float) -> float:
     return found
 
 
+def physics(seconds: float) -> float:
+    """Steps a second of one table in Bullet, driven about at random and put back after a hundred steps."""
+    state = Sampler("factory", "test", modalities=("attributes",)).states(0, 64)
+    pose = np.stack([state.x, state.y, state.rotation], -1)
+    speeds = np.random.default_rng(0).uniform(-0.5, 0.5, (100, 3))
+    simulation, turn = FactorySimulation(), _endless(len(state))
+
+    def episode() -> None:
+        row = next(turn)
+        simulation.reset(pose[row], state.landmarks[row])
+        for speed in speeds:
+            simulation.step(speed)
+
+    found = rate(episode, len(speeds), seconds)
+    simulation.close()
+    return found
+
+
 def looking(size: int, seconds: float) -> Rates:
     """Factory pictures a second, ours and PyBullet's own of everything."""
     camera, state = FactoryCamera(size), Sampler("factory", "test", modalities=("attributes",)).states(0, 64)
@@ -156,6 +181,7 @@ def jobs(arguments: Arguments) -> dict[tuple[str, str], Callable[[], Rates]]:
         ("factory", "steps"): lambda: {
             **steps("factory", sizes, 2 * seconds),
             "full_render": steps_with_full_render(2 * seconds),
+            "physics": physics(2 * seconds),
         },
     }
 
@@ -168,14 +194,21 @@ class Summary:
         self.rows: list[Row] = []
 
     def add(
-        self, claim: str, scene: str, condition: dict[str, Any], ours: tuple[str, str], theirs: tuple[str, str]
+        self,
+        claim: str,
+        scene: str,
+        condition: dict[str, Any],
+        ours: tuple[str, str],
+        theirs: tuple[str, str],
+        metric: str = "ratio",
     ) -> None:
-        """A row of how many times as fast `ours` is as `theirs`, both (subject, name)."""
+        """A row of how many times as fast `ours` is as `theirs`, both (subject, name), with the range over repeats."""
         ratios = [
             ours_found[ours[1]] / their_found[theirs[1]]
             for ours_found, their_found in zip(self.found[scene, ours[0]], self.found[scene, theirs[0]], strict=True)
         ]
-        self.rows.append(make_row(f"throughput/{claim}", scene, condition, "ratio", ratios, REDRAWS))
+        row = make_row(f"throughput/{claim}", scene, condition, metric, ratios, REDRAWS)
+        self.rows.append(replace(row, low=min(ratios), high=max(ratios)))
 
     def add_rate(self, claim: str, scene: str, condition: dict[str, Any], subject: str, name: str) -> None:
         """A row of how many a second."""
@@ -184,7 +217,7 @@ class Summary:
 
 
 def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
-    """Every claim, ratios first."""
+    """Every claim: ratios, then rates and their ratios at every number of scenes."""
     summary, shapes, factory = Summary(found), "simple_shapes", "factory"
     largest = {"num_envs": max(SIZES)}
     ours = ("render", f"ours {max(SIZES)}")
@@ -210,6 +243,10 @@ def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
             what, _, count = name.rpartition(" ")
             condition = {"what": what or name} | ({"num_envs": int(count)} if what else {})
             summary.add_rate(f"{subject.replace(' ', '/')}/{scene}/rate", scene, condition, subject, name)
+            for other, baseline in BASELINES.get((scene, subject), ()) if what and what != "copy" else ():
+                theirs = f"{baseline} {count}" if baseline == "copy" else baseline
+                claim = f"{subject}/{scene}/{baseline}"
+                summary.add(claim, scene, condition, (subject, name), (other, theirs), "times at each count")
     return summary.rows
 
 
@@ -227,20 +264,34 @@ def draw_costs(found: Mapping[tuple[str, str], list[Rates]], path: Path) -> None
             for shown in ("+".join(names) for names in MODALITIES):
                 panel.loglog(*series(scene, "steps", shown), "o-", label=f"step with {shown}")
             panel.loglog(*series(scene, "captions", "ours"), "s:", label="caption alone")
-            others: dict[str, tuple[str, ...]] = {"steps": ("full_render",)}
+            others: dict[str, tuple[str, ...]] = {"steps": ("full_render", "physics")}
             if scene == "simple_shapes":
                 panel.loglog(*series(scene, "render", "ours"), "s--", label="picture alone")
                 others = {"render": ("matplotlib", "matplotlib_one_patch")}
             for subject, names in others.items():
                 for style, name in zip(("-.", ":"), names, strict=False):
                     cost = np.median([1e6 / rates[name] for rates in found[scene, subject]])
-                    panel.axhline(cost, color="black", linestyle=style, label=name.replace("_", " "))
+                    label = "physics alone" if name == "physics" else name.replace("_", " ")
+                    panel.axhline(cost, color="black", linestyle=style, label=label)
             panel.set(title=scene, xlabel="scenes side by side", xticks=SIZES, xticklabels=SIZES)
             panel.minorticks_off()
-            panel.legend(fontsize=7)
+            panel.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.12))
         axes[0].set_ylabel("microseconds a scene")
 
     figure(path, draw, width=11, height=5, columns=2)
+
+
+def at_each_count(rows: list[Row]) -> str:
+    """A table of how many times as fast as its baseline everything is, a column for each number of scenes."""
+    lines: dict[tuple[str, str], dict[int, str]] = {}
+    for row in rows:
+        if row.metric == "times at each count":
+            cell = f"{row.measured:,.3g} ({row.low:,.3g} to {row.high:,.3g})"
+            lines.setdefault((row.claim, row.condition["what"]), {})[row.condition["num_envs"]] = cell
+    return table(
+        ("times as fast as", "what", *(f"{n} scenes" for n in SIZES)),
+        [(*names, *(cells.get(n, "") for n in SIZES)) for names, cells in lines.items()],
+    )
 
 
 def main(arguments: Arguments) -> None:
@@ -262,7 +313,8 @@ def main(arguments: Arguments) -> None:
          f"{row.low:,.4g} to {row.high:,.4g}")
         for row in rows if row.metric == "ratio"
     ]  # fmt: skip
-    print(table(("claim", "condition", "times as fast", f"range or 95 % interval of {arguments.repeats}"), lines))
+    print(table(("claim", "condition", "times as fast", f"range of {arguments.repeats}"), lines), end="\n\n")
+    print(at_each_count(rows))
     print(f"rows: {write_summary(arguments.out, 'throughput', rows)}")
     draw_costs(found, arguments.out / "throughput.png")
     print(f"picture: {arguments.out / 'throughput.png'}")

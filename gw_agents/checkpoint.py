@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -30,14 +31,31 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def modules_fingerprint(modules: Mapping[str, torch.nn.Module]) -> str:
+    """Sixteen hexadecimal digits that change with any number in any of the modules."""
+    digest = hashlib.sha256()
+    for name in sorted(modules):
+        for key, tensor in sorted(modules[name].state_dict().items()):
+            digest.update(f"{name}.{key}".encode())
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and `scene`."""
+    """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and `scene`.
+
+    Neither file is replaced before both are written in full, so that a full disk leaves the old pair as it was.
+    """
     weights = Path(folder) / f"{name}.safetensors"
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    write_atomically(weights, lambda path: safetensors.torch.save_file(whole, path))
-    document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(weights)}
-    text = json.dumps(document, indent=2) + "\n"
-    write_atomically(weights.with_suffix(".json"), lambda path: path.write_text(text))
+
+    def write(temporary: Path) -> None:
+        safetensors.torch.save_file(whole, temporary)
+        document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(temporary)}
+        text = json.dumps(document, indent=2) + "\n"
+        write_atomically(weights.with_suffix(".json"), lambda path: path.write_text(text))
+
+    write_atomically(weights, write)
 
 
 def read_config(folder: Path, name: str, kind: str, scene: str | None = None) -> dict[str, Any]:

@@ -171,6 +171,13 @@ class GlobalWorkspace(nn.Module):
         array = decoded.cpu().numpy()
         return array[0] if single else array
 
+    @torch.inference_mode()
+    def latents(self, observation: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+        """{modality: (L_d,) or (B, L_d)} standardised unimodal latents of one observation or of a batch."""
+        tensors, single = self._read(observation)
+        found = {name: rows.cpu().numpy() for name, rows in self.encode_domains(tensors).items()}
+        return {name: rows[0] for name, rows in found.items()} if single else found
+
     # Tensors in, for training and benchmarks.
 
     def encode_domains(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -310,4 +317,13 @@ def usable_modalities(space: gym.Space, gw: GlobalWorkspace, modalities: Sequenc
     if missing:
         held = f"the keys {', '.join(keys)}" if keys else f"no keys at all, being a {type(space).__name__}"
         raise ValueError(f"the environment's observation misses {', '.join(missing)}: it has {held}")
+    return known_modalities(gw, asked)
+
+
+def known_modalities(gw: GlobalWorkspace, modalities: Sequence[str]) -> tuple[str, ...]:
+    """The modalities in canonical order; ValueError if there are none or if the workspace lacks one."""
+    asked = check_modalities(modalities)
+    unknown = [name for name in asked if name not in gw.modalities]
+    if unknown:
+        raise ValueError(f"this workspace has no {unknown[0]}: it knows {', '.join(gw.modalities)}")
     return asked

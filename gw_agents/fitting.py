@@ -36,6 +36,8 @@ class FitConfig:
     """Largest norm of the gradient."""
     seed: int = 0
     """Seed of the initial weights, of every batch and of every draw."""
+    inputs: str = ""
+    """Names all else that the result depends on (data, shapes): a run of other inputs is never taken up."""
     checkpoint_seconds: float = 120.0
     """Time between checkpoints."""
 
@@ -81,7 +83,8 @@ def fit(
         return
     module.train()
     bar = tqdm(total=config.steps, initial=start, desc=label, mininterval=2.0, disable=label is None)
-    with bar, keeper, deferred_interrupt() as interrupted:
+    learning = torch.inference_mode(False)  # also where what is trained is first needed while something is measured
+    with bar, keeper, learning, torch.enable_grad(), deferred_interrupt() as interrupted:
         for step in range(start, config.steps):
             seed_torch(config.seed, step)
             for group in optimiser.param_groups:

@@ -4,7 +4,6 @@ A cache file belongs to one set of domain weights; its name holds their hash, so
 are never read by mistake.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,19 +13,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gw_agents.checkpoint import write_atomically
+from gw_agents.checkpoint import modules_fingerprint, write_atomically
 from gw_agents.domains.base import Domain
 from gw_envs.dataset import Sampler
 
 
 def domains_fingerprint(domains: Mapping[str, Domain]) -> str:
     """Sixteen hexadecimal digits that change with any number in any of the domain modules."""
-    digest = hashlib.sha256()
-    for name in sorted(domains):
-        for key, tensor in sorted(domains[name].state_dict().items()):
-            digest.update(f"{name}.{key}".encode())
-            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
-    return digest.hexdigest()[:16]
+    return modules_fingerprint(domains)
 
 
 BATCH = 500

@@ -1,6 +1,6 @@
 """What a latent knows: linear and MLP probes of every attribute, fitted on one split and judged on another."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -22,9 +22,9 @@ def linear_probe(latents: Tensor, attributes: Tensor, held_out: Tensor, ridge: f
 
 
 def mlp_probe(
-    scene: str, latents: Tensor, attributes: Tensor, held_out: Tensor, seed: int = 0, steps: int = 10_000
-) -> NDArray[np.float32]:
-    """Three hidden layers of 256; (N, L), (N, A), (M, L) -> (M, A) predicted attribute vectors."""
+    scene: str, latents: Tensor, attributes: Tensor, seed: int = 0, steps: int = 10_000
+) -> Callable[[Tensor], NDArray[np.float32]]:
+    """Three hidden layers of 256, fitted on (N, L) and (N, A); reads (M, L) as (M, A) attribute vectors."""
     one_hot = sum(field.width for field in get_scene(scene).fields if field.kind == "one_hot")
     seed_torch(seed)
     probe = mlp([latents.shape[1], 256, 256, 256, attributes.shape[1]])
@@ -38,8 +38,8 @@ def mlp_probe(
         return sum(terms.values(), torch.zeros(())), terms
 
     fit(probe, loss, FitConfig(steps, 256, 2e-3, seed=seed))
-    with torch.inference_mode():
-        return probe(held_out).numpy()
+    probe.requires_grad_(False)
+    return lambda held_out: probe(held_out).numpy()
 
 
 def attribute_errors(scene: str, predicted: NDArray, truth: NDArray) -> dict[str, float]:
@@ -69,5 +69,5 @@ def probe_errors(
     """{"linear": errors, "mlp": errors} of probes of one latent; see `attribute_errors`."""
     return {
         "linear": attribute_errors(scene, linear_probe(latents, attributes, held_out), truth),
-        "mlp": attribute_errors(scene, mlp_probe(scene, latents, attributes, held_out, seed), truth),
+        "mlp": attribute_errors(scene, mlp_probe(scene, latents, attributes, seed)(held_out), truth),
     }

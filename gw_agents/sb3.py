@@ -5,7 +5,8 @@ PPO("MlpPolicy", venv).learn(200_000)
 """
 
 from collections.abc import Sequence
-from typing import Any
+from copy import deepcopy
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -19,6 +20,8 @@ from torch import nn
 
 import gw_envs
 from gw_agents.encoder import AttentionChoice, GlobalWorkspace, usable_modalities
+from gw_agents.representations import Representation, WorkspaceVectors
+from gw_envs.corruption import Corruption, Faults
 from gw_envs.language import VOCABULARY
 
 
@@ -58,10 +61,11 @@ class GWVecEnv(VecEnv):
         over = terminated | truncated
         last = info.pop("final_obs", None)
         infos = rows_of(info, self.num_envs)
+        for told, late in zip(infos, (truncated & ~terminated).tolist(), strict=True):
+            told["TimeLimit.truncated"] = late
         for row in np.flatnonzero(over):
             infos[row] |= {name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"}
             infos[row]["terminal_observation"] = last[row]
-            infos[row]["TimeLimit.truncated"] = bool(truncated[row] and not terminated[row])
         return shown, reward.astype(np.float32), over, infos
 
     def close(self) -> None:
@@ -114,8 +118,70 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
     return venv
 
 
-class GWVecObservation(VecEnvWrapper):
-    """Shows the agent workspace vectors, Box(-1, 1, (Z,)): the frozen encoder runs once a step for all rows."""
+class CorruptVecObservation(VecEnvWrapper):
+    """Failing sensors around a VecEnv: row i as `gw_envs.corruption.CorruptObservation` seeded like it, to the bit."""
+
+    def __init__(self, venv: VecEnv, faults: Faults, **arguments: Any) -> None:
+        """Wrap a VecEnv with Dict observations, before workspace vectors are made of them.
+
+        Args:
+            venv: made by `make_vec`, or by SB3's own `make_vec_env`.
+            faults: {modality: kind} or {modality: kinds}.
+            arguments: as for `gw_envs.corruption.Corruption`. The kind "other_scene" needs `others` where the
+                environments are in processes of their own.
+        """
+        super().__init__(venv)
+        near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
+        core = venv.get_attr("core", 0)[0] if near else None
+        self.corruption = Corruption(venv.observation_space, faults, core=core, num_rows=venv.num_envs, **arguments)
+
+    def reset(self) -> dict[str, NDArray]:
+        """The first observations, corrupted; seeded as the environments are."""
+        self.corruption.reset(list(self.venv.unwrapped._seeds))  # forgotten by the reset itself
+        shown: Any = self.venv.reset()
+        return self.corruption(shown)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """As the wrapped VecEnv, with every observation, also the last ones of episodes, corrupted."""
+        shown, reward, over, infos = self.venv.step_wait()
+        if over.any():
+            last = self.corruption.last([info.get("terminal_observation") for info in infos], over)
+            for row in np.flatnonzero(over):
+                infos[row]["terminal_observation"] = last[row]
+        self.corruption.begin(over)
+        corrupted: Any = self.corruption(shown)  # type: ignore[arg-type]
+        return corrupted, reward, over, infos
+
+
+class RepresentedVecEnv(VecEnvWrapper):
+    """Shows the agent what a frozen representation makes of every observation: it runs once a step for all rows."""
+
+    def __init__(self, venv: VecEnv, representation: Representation) -> None:
+        """Wrap a VecEnv with Dict observations that hold the modalities the representation reads."""
+        self.representation = representation
+        super().__init__(venv, representation.space)
+
+    def reset(self) -> NDArray[np.float32]:
+        """(n_envs, ...) representations of the first observations."""
+        shown: Any = self.venv.reset()
+        return self.representation(shown)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """As the wrapped VecEnv, with every observation, also the last ones of episodes, represented."""
+        shown: Any
+        shown, reward, over, infos = self.venv.step_wait()
+        ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
+        if ended:
+            last = [infos[row]["terminal_observation"] for row in ended]
+            read = self.representation.modalities
+            vectors = self.representation({name: np.stack([one[name] for one in last]) for name in read})
+            for row, vector in zip(ended, vectors, strict=True):
+                infos[row]["terminal_observation"] = vector
+        return self.representation(shown), reward, over, infos
+
+
+class GWVecObservation(RepresentedVecEnv):
+    """Shows the agent workspace vectors, Box(-1, 1, (Z,))."""
 
     def __init__(
         self,
@@ -135,25 +201,65 @@ class GWVecObservation(VecEnvWrapper):
         """
         self.gw, self.attention = gw, attention
         self.modalities = usable_modalities(venv.observation_space, gw, modalities)
-        super().__init__(venv, gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32))
+        super().__init__(venv, WorkspaceVectors(gw, self.modalities, attention))
 
-    def _encode(self, observation: Any) -> NDArray[np.float32]:
-        return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)
 
-    def reset(self) -> NDArray[np.float32]:
-        """(n_envs, Z) workspace vectors of the first observations."""
-        return self._encode(self.venv.reset())
+class GWFeaturesExtractor(BaseFeaturesExtractor):
+    """The encoder inside the policy, Dict observation -> z, for training it on with the policy.
 
-    def step_wait(self) -> VecEnvStepReturn:
-        """As the wrapped VecEnv, with every observation, also the last ones of episodes, as workspace vectors."""
-        shown, reward, over, infos = self.venv.step_wait()
-        ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
-        if ended:
-            last = [infos[row]["terminal_observation"] for row in ended]
-            vectors = self._encode({name: np.stack([one[name] for one in last]) for name in self.modalities})
-            for row, vector in zip(ended, vectors, strict=True):
-                infos[row]["terminal_observation"] = vector
-        return self._encode(shown), reward, over, infos
+    Twelve and more times slower than `GWVecObservation`, which is equal where nothing is trained. Stable-Baselines3
+    does two things to a policy's networks that would undo the pretraining, and neither gets through: `ortho_init`
+    overwrites every layer, and `set_training_mode` wakes dropout and batch norm.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.spaces.Dict,
+        gw: GlobalWorkspace,
+        modalities: Sequence[str] | None = None,
+        attention: str | None = None,
+        trained: Literal["nothing", "encoders", "everything"] = "encoders",
+    ) -> None:
+        """Copy the workspace into the policy.
+
+        Args:
+            observation_space: that of the environment, with or without SB3's transposed images.
+            gw: the workspace; it stays as it is, a copy is trained.
+            modalities: those to encode; all that are observed by default.
+            attention: the name of an attention module, or None for the even mean.
+            trained: what learns with the policy: nothing, the workspace's encoders and the attention, or the domain
+                modules' encoders too.
+        """
+        names = usable_modalities(observation_space, gw, modalities)
+        super().__init__(observation_space, gw.width)
+        self.gw, self.modalities, self.attention = deepcopy(gw), names, attention
+        parts: list[nn.Module] = []
+        if trained != "nothing":
+            parts += [self.gw.workspace.encoders[name] for name in names]
+            parts += [] if attention is None else [self.gw.attention_called(attention)]
+        if trained == "everything":
+            parts += [self.gw.domain_modules[name] for name in names]
+        for part in parts:
+            part.requires_grad_(True)
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        """{modality: (B, ...)} as SB3 prepares them -> (B, Z)."""
+        tensors = {name: observations[name] for name in self.modalities}
+        if "image" in tensors:
+            image = tensors["image"]  # SB3 scaled it to 0..1 and moved the colours to the front
+            image = image.permute(0, 2, 3, 1) if image.shape[1] == 3 else image
+            tensors["image"] = (image * 255.0).round().to(torch.uint8)
+        if "language" in tensors:
+            tensors["language"] = tensors["language"].long()
+        return self.gw.fuse_latents(self.gw.encode_domains(tensors), self.attention)[0]
+
+    def apply(self, fn: Any) -> "GWFeaturesExtractor":
+        """Leave every layer as it was trained: this is how SB3's `ortho_init` would overwrite them."""
+        return self
+
+    def train(self, mode: bool = True) -> "GWFeaturesExtractor":
+        """Stay in evaluation mode, as the domain modules were frozen."""
+        return super().train(False)
 
 
 class TokenExtractor(BaseFeaturesExtractor):
@@ -180,3 +286,32 @@ class TokenExtractor(BaseFeaturesExtractor):
         parts = [self.mix(self.words(tokens).sum(1) / count)]
         parts += [observations[name].flatten(1).float() for name in self.others]
         return torch.cat(parts, 1)
+
+
+class RawExtractor(BaseFeaturesExtractor):
+    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding of tokens."""
+
+    def __init__(self, observation_space: gym.spaces.Dict, features: int = 64) -> None:
+        """Build a network for each modality that is observed; each gives `features` numbers."""
+        super().__init__(observation_space, features * len(observation_space.spaces))
+        self.parts = nn.ModuleDict()
+        for name, space in observation_space.spaces.items():
+            if name == "image":
+                layers: list[nn.Module] = []
+                for inputs, outputs in ((3, 16), (16, 32), (32, 64)):
+                    layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
+                side = max(space.shape or ()) // 8
+                self.parts[name] = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * side**2, features), nn.ReLU())
+            elif name == "language":
+                self.parts[name] = TokenExtractor(gym.spaces.Dict({name: space}), features=features)
+            else:
+                width = gym.spaces.flatdim(space)
+                self.parts[name] = nn.Sequential(nn.Linear(width, features), nn.ReLU())
+
+    def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
+        """{modality: (B, ...)}, images scaled to 0..1 with the colours in front -> (B, features a modality)."""
+        found = []
+        for name, part in self.parts.items():
+            own = observations[name]
+            found.append(part({name: own} if name == "language" else own))
+        return torch.cat(found, 1)

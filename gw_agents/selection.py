@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from gw_agents.domains.base import mlp
 from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_agents.objective import random_weights
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
 from gw_agents.workspace.corruption import corrupt
 from gw_agents.workspace.model import Workspace
@@ -34,13 +35,6 @@ class SelectionConfig:
     """Smallest noise of training; each sample's sigma is drawn log-uniformly between this and `high_sigma`."""
     high_sigma: float = 100.0
     """Largest noise of training."""
-
-
-def random_weights(count: int, modalities: int, concentration: float = 0.5) -> Tensor:
-    """(count, modalities) fusion weights: half drawn from a Dirichlet distribution, half on one modality alone."""
-    gamma = torch.distributions.Gamma(torch.full((modalities,), concentration), 1.0).sample((count,)).clamp(min=1e-12)
-    alone = torch.eye(modalities)[torch.randint(modalities, (count,))]
-    return torch.where(torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), alone)
 
 
 def _fit(module: nn.Module, loss, config: SelectionConfig, seed: int) -> None:

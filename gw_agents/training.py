@@ -7,7 +7,6 @@
 Each is resumable: interrupted, the same command goes on where it was and ends with the same weights.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -24,11 +23,11 @@ from gw_agents.domains.base import Domain
 from gw_agents.domains.recipes import DOMAINS, recipe
 from gw_agents.encoder import GlobalWorkspace, load_domain
 from gw_agents.fitting import FitConfig, fit, resolve_device, seed_torch
-from gw_agents.latents import scene_attributes, scene_latents
-from gw_agents.selection import SelectionConfig, noisy_accuracy, random_weights, train_attention, train_classifier
-from gw_agents.workspace import losses
+from gw_agents.latents import domains_fingerprint, scene_attributes, scene_latents
+from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.selection import SelectionConfig, noisy_accuracy, train_attention, train_classifier
 from gw_agents.workspace.attention import PRESETS, Attention
-from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.model import GWConfig, preset_called
 from gw_envs.dataset import Sampler, generator
 from gw_envs.labels import labels
 from gw_envs.language import VOCABULARY, paraphrases, plain_tokens
@@ -78,7 +77,8 @@ def train_domain(arguments: Domains, modality: str) -> Domain:
     """Train one domain on scenes of the train split and save it."""
     scene, seed = arguments.scene, arguments.seed
     plan = recipe(scene, modality)
-    config = replace(plan.fit, seed=seed, steps=arguments.steps or plan.fit.steps)
+    inputs = f"{plan.arguments} {plan.pool} {PARAPHRASES}"
+    config = replace(plan.fit, seed=seed, steps=arguments.steps or plan.fit.steps, inputs=inputs)
     device = resolve_device(arguments.folders.device)
     sampler = Sampler(scene, "train", seed, (modality,), jitter=True)
     seed_torch(seed)
@@ -120,23 +120,23 @@ def draw_pool(sampler: Sampler, modality: str, count: int, batch: int = 1000) ->
 
 
 @dataclass(frozen=True)
-class Fusion:
-    """Train a workspace by fusion: the broadcast and the contrastive loss, on matched latents."""
+class WorkspaceTraining:
+    """Train a workspace on matched latents of all modalities."""
 
     scene: SceneName
     """Which scene."""
+    losses: str = "broad+cont"
+    """A name in `gw_agents.workspace.model.PRESETS`."""
     width: int = 12
     """Z, numbers in the workspace vector."""
     hidden: int = 128
     """Width of the hidden layers of encoders and decoders."""
-    pairs: int = 100_000
-    """Matched scenes to learn from."""
+    scenes: int = 100_000
+    """Scenes to learn from."""
+    pairs: int | None = None
+    """How many of them are matched; all by default."""
     steps: int = 12_000
     """Optimiser steps."""
-    contrastive: float = 0.1
-    """Weight of the contrastive loss; the published one."""
-    concentration: float = 0.5
-    """Of the Dirichlet distribution that random fusion weights come from; half of them name one modality alone."""
     seed: int = 0
     """Seed of weights and batches."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
@@ -147,43 +147,22 @@ class Fusion:
         folder = self.folders.weights / self.scene
         domains = {modality: load_domain(folder, modality, self.scene)[0] for modality in MODALITIES}
         cache = self.folders.runs / "latents"
-        latents = scene_latents(domains, self.scene, "train", self.seed, self.pairs, cache)
-        workspace = train_fusion(latents, self)
+        latents = scene_latents(domains, self.scene, "train", self.seed, self.scenes, cache)
+        device = resolve_device(self.folders.device)
+        latents = {name: rows.to(device) for name, rows in latents.items()}
+        widths = {name: rows.shape[1] for name, rows in latents.items()}
+        config = GWConfig(widths, self.width, self.hidden, losses=preset_called(self.losses))
+        count = self.scenes if self.pairs is None else self.pairs
+        inputs = f"{domains_fingerprint(domains)} {count} of {self.scenes} {config}"
+        settings = FitConfig(self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs)
+        run = self.folders.runs / f"workspace-{self.scene}-{self.losses}-{self.width}-{count}-{self.seed}"
+        (workspace,) = train_workspaces(
+            config, latents, [torch.arange(count)], [self.seed], TrainingPlan(settings), run, f"{self.scene} workspace"
+        )
         hashes = {modality: fingerprint(folder / f"{modality}.safetensors") for modality in MODALITIES}
-        config = {"kind": "workspace", "scene": self.scene, "seed": self.seed, "pairs": self.pairs, "steps": self.steps}
-        shape = {**asdict(workspace.config), "latents": dict(workspace.config.latents)}
-        save_checkpoint(folder, "workspace", workspace.state_dict(), {**config, "domains": hashes, "arguments": shape})
-
-
-def train_fusion(latents: Mapping[str, Tensor], arguments: Fusion) -> Workspace:
-    """A workspace of every modality in `latents` (count, L_d), matched row by row."""
-    device = resolve_device(arguments.folders.device)
-    seed_torch(arguments.seed)
-    shape = GWConfig({name: rows.shape[1] for name, rows in latents.items()}, arguments.width, arguments.hidden)
-    workspace = Workspace(shape).to(device)
-    config = FitConfig(arguments.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=arguments.seed)
-    count = len(next(iter(latents.values())))
-
-    def step_loss(step: int, progress: float) -> Terms:
-        rows = torch.randint(count, (config.batch_size,))
-        batch = {name: values[rows].to(device) for name, values in latents.items()}
-        codes = workspace.encode(batch)
-        weights = random_weights(config.batch_size, len(batch), arguments.concentration).to(device)
-        terms = {
-            "broadcast": losses.broadcast(workspace.broadcast(workspace.fuse(codes, weights)), batch),
-            "contrastive": contrastive_over_pairs(codes, workspace.log_scale),
-        }
-        return terms["broadcast"] + arguments.contrastive * terms["contrastive"], terms
-
-    name = f"workspace-{arguments.scene}-{arguments.width}-{arguments.pairs}-{arguments.seed}"
-    fit(workspace, step_loss, config, arguments.folders.runs / name, f"{arguments.scene} workspace")
-    return workspace.requires_grad_(False).eval()
-
-
-def contrastive_over_pairs(codes: Mapping[str, Tensor], log_scale: Tensor) -> Tensor:
-    """The contrastive loss between what each modality alone would put into the workspace, averaged over the pairs."""
-    pairs = list(combinations(codes.values(), 2))
-    return torch.stack([losses.contrastive(a.tanh(), b.tanh(), log_scale) for a, b in pairs]).mean()
+        about = {"kind": "workspace", "scene": self.scene, "seed": self.seed, "pairs": count, "steps": self.steps}
+        shape = {**asdict(config), "latents": widths}
+        save_checkpoint(folder, "workspace", workspace.state_dict(), {**about, "domains": hashes, "arguments": shape})
 
 
 @dataclass(frozen=True)
@@ -242,7 +221,7 @@ def main() -> None:
     """Read the command line and train."""
     torch.set_flush_denormal(True)  # a dark background makes subnormal numbers, which are slow
     torch.set_num_threads(1)
-    commands: dict[str, Any] = {"domains": Domains, "workspace": Fusion, "attention": AttentionTraining}
+    commands: dict[str, Any] = {"domains": Domains, "workspace": WorkspaceTraining, "attention": AttentionTraining}
     tyro.extras.subcommand_cli_from_dict(commands)()
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from gw_envs.language import tokens
@@ -22,6 +23,11 @@ def check_choice(what: str, value: Any, choices: Sequence[Any]) -> Any:
     if value not in choices:
         raise ValueError(f"unknown {what} {value!r}: choose {' or '.join(map(repr, choices))}")
     return value
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is a whole number, of Python's own kind or of NumPy's."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 class Step(NamedTuple):
@@ -42,8 +48,8 @@ class Core(ABC):
     image_sizes: ClassVar[tuple[int, int]]
     """Smallest and largest side of an image in pixels."""
 
-    state: Any
-    """The N scenes, a `BatchState`; there from the first `place` on."""
+    state: Any = None
+    """The N scenes, a `BatchState`; None before the first `place` and once closed."""
 
     def __init__(
         self,
@@ -66,7 +72,7 @@ class Core(ABC):
             layout: where landmarks stand, one of the core's `layouts`.
             max_episode_steps: steps after which an episode is truncated; None for never.
         """
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+        if not is_whole(num_envs) or num_envs < 1:
             raise ValueError(f"num_envs is {num_envs!r}: it must be a whole number of at least 1")
         self.num_envs = int(num_envs)
         self.modalities = check_modalities(modalities)
@@ -75,7 +81,7 @@ class Core(ABC):
         self.layout = check_choice("layout", layout, self.layouts)
         size = self.scene.image_size if image_size is None else image_size
         low, high = self.image_sizes
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not low <= size <= high:
+        if not is_whole(size) or not low <= size <= high:
             raise ValueError(f"image_size is {size!r}: {self.scene.name} draws images of {low} to {high} pixels")
         self.image_size = int(size)
         self.observation_space = observation_space(
@@ -84,8 +90,8 @@ class Core(ABC):
         self.action_space: spaces.Space = (
             spaces.Discrete(len(ACTIONS)) if actions == "discrete" else spaces.Box(-1.0, 1.0, (3,), np.float32)
         )
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps is {max_episode_steps}: it must be at least 1")
+        if max_episode_steps is not None and (not is_whole(max_episode_steps) or max_episode_steps < 1):
+            raise ValueError(f"max_episode_steps is {max_episode_steps!r}: it must be a whole number of at least 1")
         self.max_episode_steps = max_episode_steps
         self.elapsed = np.zeros(self.num_envs, np.int64)
         self._measured: tuple[Any, Distances] | None = None
@@ -124,10 +130,17 @@ class Core(ABC):
         """Numbers that the layout appends to the attribute vector."""
         return 0
 
-    def close(self) -> None:  # noqa: B027 - most scenes hold nothing
-        """Free what the core holds outside Python's memory."""
+    def close(self) -> None:
+        """Free what the core holds outside Python's memory; the next `place` opens it again."""
+        self.state = None
 
     # What every face uses.
+
+    def current(self) -> Any:
+        """The N scenes; ResetNeeded if there are none yet, or no more."""
+        if self.state is None:
+            raise ResetNeeded("there is no scene yet, or the environment was closed: call reset() first")
+        return self.state
 
     def poses(self) -> NDArray[np.float64]:
         """(N, 3) x, y and rotation of every scene."""
@@ -157,9 +170,10 @@ class Core(ABC):
         if self.actions == "discrete":
             if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
                 raise ValueError(f"actions are {describe(array)}: give {self.num_envs} whole number(s) in 0..5")
-            if array.min() < 0 or array.max() >= len(ACTIONS):
-                raise ValueError(f"action {array[(array < 0) | (array >= len(ACTIONS))][0]} is not one of 0..5")
-            return UNIT_ACTIONS[array]
+            wrong = (array < 0) | (array >= len(ACTIONS))
+            if np.count_nonzero(wrong):
+                raise ValueError(f"action {array[wrong][0]} is not one of 0..5")
+            return UNIT_ACTIONS.take(array, axis=0)
         if array.shape != (self.num_envs, 3) or array.dtype.kind not in "iuf":
             raise ValueError(f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]")
         if not np.abs(array).max() <= 1.0 + 1e-6:  # so written that NaN is caught
@@ -168,6 +182,7 @@ class Core(ABC):
 
     def step(self, actions: Any, rows: NDArray[np.int64] | None = None) -> Step:
         """Move every scene, or only `rows` of them; the outcome of the others means nothing."""
+        self.current()
         commands = self.commands(actions)
         before = self._distances()
         collided = self._move(commands, rows)
@@ -179,7 +194,7 @@ class Core(ABC):
 
     def observe(self, state: Any = None, modalities: Iterable[str] | None = None) -> dict[str, Any]:
         """A batch of states as a dict of arrays, only the modalities asked for: a pure function of the state."""
-        state = self.state if state is None else state
+        state = self.current() if state is None else state
         asked = self.modalities if modalities is None else check_modalities(modalities)
         views = {"image": self.images, "attributes": self.attributes, "language": tokens}
         return {modality: views[modality](state) for modality in asked}

@@ -212,7 +212,7 @@ def _run(
             break
     core.close()
     order = np.argsort(np.concatenate(rows), kind="stable")
-    return type(core.state).concatenate(states)[order], np.concatenate(rows)[order], np.concatenate(times)[order]
+    return type(states[0]).concatenate(states)[order], np.concatenate(rows)[order], np.concatenate(times)[order]
 
 
 def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:

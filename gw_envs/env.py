@@ -1,7 +1,5 @@
 """The faces of a core: one environment as Gymnasium's `Env`, N of them as its `VectorEnv`."""
 
-import os
-import sys
 import warnings
 from typing import Any, ClassVar
 
@@ -12,10 +10,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from gw_envs.core import Core, Step, check_choice
+from gw_envs.core import Core, Step, check_choice, is_whole
 from gw_envs.language import VOCABULARY, sentences
-from gw_envs.portrait import with_caption
-from gw_envs.vision import opencv
+from gw_envs.portrait import tiled, with_caption
+from gw_envs.vision import has_display, opencv
 
 RENDER_SIZES = (64, 2048)
 """Smallest and largest side of a rendered frame in pixels."""
@@ -28,14 +26,16 @@ class _Face:
     metadata: dict[str, Any]
     core: Core
     render_mode: str | None
+    _window: bool | None = None
+    """Whether there is a window; None before the first picture for one."""
 
     def _open(self, render_mode: str | None, render_size: int, core_arguments: dict[str, Any]) -> None:
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         low, high = RENDER_SIZES
-        if not isinstance(render_size, int) or not low <= render_size <= high:
-            raise ValueError(f"render_size is {render_size!r}: frames are {low} to {high} pixels")
-        self.render_mode, self.render_size = render_mode, render_size
+        if not is_whole(render_size) or not low <= render_size <= high:
+            raise ValueError(f"render_size is {render_size!r}: it must be a whole number of {low} to {high} pixels")
+        self.render_mode, self.render_size = render_mode, int(render_size)
         self.core = self.core_type(**core_arguments)
 
     def _views(self) -> tuple[dict[str, Any], list[str] | None]:
@@ -50,11 +50,24 @@ class _Face:
 
     def _frame(self, row: int) -> NDArray[np.uint8]:
         """(render_size, render_size, 3) picture of one row, goal and caption drawn on it."""
-        state = self.core.state[row : row + 1]
+        state = self.core.current()[row : row + 1]
         return with_caption(self.core.portrait(state, self.render_size), sentences(state)[0])
 
+    def _show(self, frame: NDArray[np.uint8]) -> None:
+        """Show a frame in a window; where there is no display, warn once and show nothing."""
+        if self._window is None:
+            self._window = has_display()
+            if not self._window:
+                warnings.warn("no display is there to open a window on: human rendering shows nothing", stacklevel=3)
+        if self._window:
+            opencv().imshow(self.core.scene.name, frame[..., ::-1])
+            opencv().waitKey(1000 // self.metadata["render_fps"])
+
     def close(self) -> None:
-        """Free the simulator; safe to call twice."""
+        """Close the window, if any, and free the simulator; safe to call twice."""
+        if self._window:
+            opencv().destroyAllWindows()  # those of others come back with their next frames
+        self._window = None
         if hasattr(self, "core"):
             self.core.close()
 
@@ -74,7 +87,6 @@ class GWEnv(_Face, gym.Env[dict[str, Any], Any]):
         self._open(render_mode, render_size, {**core_arguments, "num_envs": 1})
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
-        self._window = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -109,29 +121,6 @@ class GWEnv(_Face, gym.Env[dict[str, Any], Any]):
             return frame
         self._show(frame)
         return None
-
-    def _show(self, frame: NDArray[np.uint8]) -> None:
-        if not has_display():
-            if not self._window:
-                warnings.warn("no display is there to open a window on: human rendering shows nothing", stacklevel=3)
-            self._window = True
-            return
-        cv2 = opencv()
-        cv2.imshow(self.core.scene.name, frame[..., ::-1])
-        cv2.waitKey(1000 // self.metadata["render_fps"])
-        self._window = True
-
-    def close(self) -> None:
-        """Close the window, if any, and free the simulator."""
-        if getattr(self, "_window", False) and has_display():
-            opencv().destroyWindow(self.core.scene.name)
-            self._window = False
-        super().close()
-
-
-def has_display() -> bool:
-    """Whether a window can be opened."""
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
@@ -172,9 +161,10 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin an episode in every row; an int `seed` gives row i the seed `seed + i`, a list one each."""
-        seeds = (
-            seed if isinstance(seed, list) else [None if seed is None else seed + row for row in range(self.num_envs)]
-        )
+        if seed is None or isinstance(seed, int):
+            seeds = [None if seed is None else seed + row for row in range(self.num_envs)]
+        else:
+            seeds = list(seed)
         if len(seeds) != self.num_envs:
             raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} environments")
         if not self._rngs:
@@ -189,9 +179,7 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
 
     def step(self, actions: Any) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
         """Act in every row. With NEXT_STEP a row that ended is reset instead, and its action ignored."""
-        if not self._rngs:
-            raise gym.error.ResetNeeded("call reset() before step()")
-        fresh = np.flatnonzero(self._over)  # always empty with SAME_STEP
+        (fresh,) = self._over.nonzero()  # always empty with SAME_STEP
         step = self.core.step(actions, np.flatnonzero(~self._over) if len(fresh) else None)
         if len(fresh):
             self._place(fresh)
@@ -214,6 +202,8 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         info: dict[str, Any] = {"is_success": success, "_is_success": told, "collision": collided, "_collision": told}
         if captions is not None:
             info |= {"caption": np.array(captions, dtype=object), "_caption": told}
+        if self.render_mode == "human":
+            self.render()
         return shown, info
 
     def _tell_and_reset(self, step: Step, over: NDArray[np.bool_]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -234,13 +224,17 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         return shown, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """One (render_size, render_size, 3) uint8 frame for each row in "rgb_array" mode."""
-        if self.render_mode != "rgb_array":
+        """One (render_size, render_size, 3) uint8 frame for each row; "human" mode shows all in one window instead."""
+        if self.render_mode is None:
             return None
-        return tuple(self._frame(row) for row in range(self.num_envs))
+        frames = tuple(self._frame(row) for row in range(self.num_envs))
+        if self.render_mode == "rgb_array":
+            return frames
+        self._show(tiled(frames))
+        return None
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the simulators."""
-        self.core.close()
+        """Close the window, if any, and free the simulators."""
+        super().close()
 
     close = VectorEnv.close

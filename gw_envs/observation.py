@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 MODALITIES = ("image", "attributes", "language")
@@ -105,6 +106,8 @@ def get_scene(name: str) -> Scene:
 
 def check_modalities(modalities: Iterable[str]) -> tuple[str, ...]:
     """The modalities asked for, in canonical order; ValueError if there are none, or unknown or repeated ones."""
+    if not isinstance(modalities, Iterable):
+        raise ValueError(f"modalities is {modalities!r}: name at least one of {', '.join(MODALITIES)}")
     asked = (modalities,) if isinstance(modalities, str) else tuple(modalities)
     unknown = [name for name in asked if name not in MODALITIES]
     if unknown:
@@ -161,10 +164,19 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
             raw[..., span.start], raw[..., span.start + 1] = np.cos(value), np.sin(value)
         else:
             raw[..., span] = value if field.width > 1 else value[..., None]
-    raw -= low
-    raw *= gain
-    raw -= shift
-    return np.clip(raw, -1.0, 1.0).astype(np.float32)
+    return _scaled(raw.reshape(-1, len(low)), low, gain, shift).reshape(raw.shape)
+
+
+@njit(cache=True, nogil=True)
+def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
+    """(N, A) raw numbers -> (N, A) float32, (raw - low) gain - shift, clipped to [-1, 1]; NaN stays NaN."""
+    scaled = np.empty(raw.shape, np.float32)
+    for n in range(raw.shape[0]):
+        for a in range(raw.shape[1]):
+            value = (raw[n, a] - low[a]) * gain[a] - shift[a]
+            value = -1.0 if value < -1.0 else value
+            scaled[n, a] = 1.0 if value > 1.0 else value
+    return scaled
 
 
 @cache

@@ -76,7 +76,7 @@ def export_published(
     Args:
         path: the folder to write into, made if it is not there.
         split: "train", "val" or "test".
-        state: N scenes. Rotations are stored as float32; all else is kept exactly.
+        state: N scenes, or one. Rotations are stored as float32; all else is kept exactly.
         captions: N sentences; those of the environments by default.
         labels: (N, 12) labels as read, whose last four columns are kept; by default OpenCV's conversion of the colour,
             and 0.
@@ -85,7 +85,7 @@ def export_published(
         FileExistsError: the split is there already.
         ValueError: an unknown split, or captions or labels of another number than the scenes.
     """
-    folder = _checked(path, split)
+    folder, state = _checked(path, split), state.batched()
     labels_path = folder.with_name(f"{split}_labels.npy")
     if labels_path.exists():
         raise FileExistsError(f"{labels_path} is there already: delete the split or name another folder")

@@ -1,7 +1,7 @@
 """What every scene's state is: a frozen dataclass of arrays that share their first axis, the batch."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
 from typing import Any, Self
 
@@ -26,19 +26,20 @@ class BatchState:
 
     def __getitem__(self, rows: Any) -> Self:
         """The rows asked for (an index, slice, mask or index array), as a state of the same kind."""
-        return replace(self, **{name: array[rows] for name, array in self.arrays().items()})  # type: ignore[type-var]
+        return type(self)(**{name: array[rows] for name, array in self.arrays().items()})
 
     def batched(self) -> Self:
         """The same state with a batch axis: a single state becomes a batch of one."""
-        arrays = {name: np.asarray(array) for name, array in self.arrays().items()}
-        return self if arrays["rotation"].ndim else replace(self, **{n: a[None] for n, a in arrays.items()})  # type: ignore[type-var]
+        if np.ndim(self.arrays()["rotation"]):
+            return self
+        return type(self)(**{name: np.asarray(array)[None] for name, array in self.arrays().items()})
 
     def with_rows(self, rows: Any, other: Self) -> Self:
         """A copy in which `rows` are replaced by the rows of `other`."""
         arrays = {name: array.copy() for name, array in self.arrays().items()}
         for name, array in other.arrays().items():
             arrays[name][rows] = array
-        return replace(self, **arrays)  # type: ignore[type-var]
+        return type(self)(**arrays)
 
     @classmethod
     def concatenate(cls, states: Sequence[Self]) -> Self:

@@ -1,5 +1,8 @@
 """OpenCV, imported when first needed: nothing but pictures for people and picture files needs it."""
 
+import ctypes
+import os
+import sys
 from functools import cache
 from typing import Any
 
@@ -14,3 +17,20 @@ def opencv() -> Any:
             f"OpenCV could not be loaded ({error}): on Debian or Ubuntu, apt-get install libxcb1 libgl1 libglib2.0-0"
         ) from error
     return cv2
+
+
+def has_display() -> bool:
+    """Whether a window can be opened: on Linux, where an X server answers. OpenCV would end the process otherwise."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    if not os.environ.get("DISPLAY"):
+        return False
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:
+        return False
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    refused = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return not refused

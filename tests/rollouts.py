@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 import gw_envs
+from gw_envs.corruption import CorruptObservation
 
 
 def feed(sha: Any, thing: Any) -> None:
@@ -67,6 +68,15 @@ def rollout_of(env_id: str, steps: int, seed: int, **arguments: Any) -> list[str
     """`rollout` in an environment of its own: for other processes, which import this."""
     assert env_id in gw_envs.ENV_IDS
     env = gym.make(env_id, **arguments)
+    try:
+        return rollout(env, steps, seed)
+    finally:
+        env.close()
+
+
+def corrupted_rollout_of(env_id: str, steps: int, seed: int, **corruption: Any) -> list[str]:
+    """`rollout` in an environment of its own whose sensors fail."""
+    env = CorruptObservation(gym.make(env_id), **corruption)
     try:
         return rollout(env, steps, seed)
     finally:

@@ -104,6 +104,11 @@ def test_every_combination_of_arguments(env_id, modalities):
             if "language" in modalities:
                 said = observation["language"]
                 assert info["caption"] == (said if language == "text" else VOCABULARY.decode(said))
+        first = rollout(env, 3, seed=1)
+        check_gymnasium(env.unwrapped, skip_render_check=True)
+        if language == "tokens":  # it knows no Text
+            check_sb3(env, warn=False)
+        assert rollout(env, 3, seed=1) == first
         env.close()
 
 
@@ -193,16 +198,17 @@ def test_rendering(env_id, size):
 
 
 @every_id
-def test_rendering_without_a_display_warns_once(env_id, monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+@pytest.mark.parametrize("display", ["", ":4711"])
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_rendering_without_a_display_warns_once(env_id, make, display, monkeypatch):
+    monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setattr(sys, "platform", "linux")
-    env = gym.make(env_id, render_mode="human", render_size=64, modalities=("attributes",))
+    env = make(env_id, render_mode="human", render_size=64, modalities=("attributes",))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for seed in range(2):
             env.reset(seed=seed)
-            env.step(0)
+            env.step(env.action_space.sample())
             assert env.render() is None
     assert ["no display" in message for message in messages(caught)] == [True]
     env.close()
@@ -219,15 +225,21 @@ def test_truncation(env_id):
 
 
 @every_id
-def test_closing_twice(env_id):
-    env = gym.make(env_id)
-    env.reset(seed=0)
-    env.close()
+def test_closing_twice_and_coming_back(env_id):
+    env = gym.make(env_id, render_mode="rgb_array").unwrapped
+    before = digest(*env.reset(seed=0))
+    for _ in range(2):
+        env.close()
+    for use in (lambda: env.step(0), env.render, env.core.observe):
+        with pytest.raises(gym.error.ResetNeeded, match="call reset"):
+            use()
+    assert digest(*env.reset(seed=0)) == before
     env.close()
 
 
 WRONG_ARGUMENTS = [
     ({"modalities": ()}, "modalities is empty"),
+    ({"modalities": None}, "modalities is None"),
     ({"modalities": ("image", "smell")}, "unknown modality 'smell'"),
     ({"modalities": ("image", "image")}, "twice"),
     ({"layout": "cosy"}, "unknown layout 'cosy'"),
@@ -238,6 +250,7 @@ WRONG_ARGUMENTS = [
     ({"image_size": 4}, "image_size is 4"),
     ({"image_size": 5000}, "image_size is 5000"),
     ({"image_size": 32.5}, "image_size is 32.5"),
+    ({"render_size": 480.0}, "render_size is 480.0"),
 ]
 
 

@@ -1,6 +1,9 @@
 """The Factory's physics, camera and layouts: exact where nothing touches, the same whatever happened before."""
 
+import copy
+import gc
 import hashlib
+import pickle
 import subprocess
 import sys
 
@@ -10,7 +13,7 @@ import pytest
 from gw_envs.assets import asset_path
 from gw_envs.factory.camera import CORNERS, FactoryCamera, project
 from gw_envs.factory.layout import are_apart, can_reach_goal, gaps, is_clear, wall_gaps
-from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation
+from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
 from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, TABLE, FactoryState
 
 FULL_SPEED = np.array([0.5, 0.5, np.pi / 16 / STEP_SECONDS])
@@ -168,6 +171,25 @@ def test_a_simulation_can_be_closed_and_used_again(simulation):
     assert rollout(simulation, 4).tobytes() == before.tobytes()
 
 
+def test_what_is_no_longer_used_frees_its_worlds(simulation, monkeypatch):
+    freed = []
+    monkeypatch.setattr(bullet(), "disconnect", freed.append)
+    forgotten = FactorySimulation()
+    rollout(forgotten, 4, count=1)
+    client = forgotten._client
+    del forgotten
+    gc.collect()
+    assert freed == [client]
+
+
+def test_running_simulations_are_not_copied(simulation):
+    copy.deepcopy(simulation)
+    rollout(simulation, 4, count=1)
+    for duplicate in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            duplicate(simulation)
+
+
 # Camera.
 
 
@@ -204,6 +226,23 @@ def test_pictures_depend_on_the_state_alone(camera):
     camera.close()
     for row in order[:6]:
         np.testing.assert_array_equal(camera.render(state[row]), together[row][None])
+
+
+def test_copies_have_a_renderer_of_their_own(camera):
+    state = FactoryState.sample(np.random.default_rng(2), 2)
+    expected = camera.render(state)
+    for twin in (copy.deepcopy(camera), pickle.loads(pickle.dumps(camera))):
+        assert np.array_equal(twin.render(state), expected)
+        twin.close()
+    assert np.array_equal(camera.render(state), expected)
+
+
+def test_little_scenery_is_remembered():
+    camera, state = FactoryCamera(64, layouts=2), FactoryState.sample(np.random.default_rng(2), 4, "random")
+    expected = camera.render(state)
+    assert len(camera._backgrounds) == 2
+    assert np.array_equal(camera.render(state[::-1]), expected[::-1])
+    camera.close()
 
 
 def test_the_table_is_where_it_is_projected_and_has_its_colour(camera):

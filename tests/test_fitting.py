@@ -31,6 +31,21 @@ def test_training_reduces_the_loss_and_is_a_function_of_the_seed():
     assert torch.allclose(longer.weight, torch.ones(1, 4), atol=0.05)
 
 
+def test_training_within_a_measurement_learns_all_the_same():
+    with torch.inference_mode(False):
+        alone = run(None)
+    module, inputs = torch.nn.Linear(4, 1), torch.randn(8, 4)
+
+    def loss(step, progress):
+        return module(inputs).square().mean(), {}
+
+    before = module.weight.clone()
+    with torch.inference_mode():
+        fit(module, loss, CONFIG)
+    assert not torch.equal(module.weight, before)
+    assert torch.equal(run(None).weight, alone.weight)
+
+
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path):
     steps = []
 

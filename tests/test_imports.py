@@ -11,9 +11,11 @@ FILES = {
     for folder in ("gw_envs", "gw_agents", "benchmarks", "tests")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-CONTRACT = tuple(f"gw_envs.{name}" for name in ("observation", "language", "labels", "dataset", "assets"))
+CONTRACT = tuple(
+    f"gw_envs.{name}" for name in ("observation", "language", "labels", "dataset", "assets", "corruption", "vision")
+)
 """What agents may know of the environments."""
-STABLE_BASELINES = {"gw_agents/sb3.py", "gw_agents/train.py", "gw_agents/enjoy.py"}
+STABLE_BASELINES = {"gw_agents/sb3.py", "gw_agents/agents.py", "gw_agents/train.py"}
 
 
 def is_module(name: str) -> bool:
@@ -49,7 +51,7 @@ def importers(*packages: str, folders: tuple[str, ...] = ("gw_envs/", "gw_agents
 def test_there_is_something_to_check():
     assert len(FILES) > 30
     assert "gw_envs.observation" in imports("gw_envs/core.py")
-    assert "gw_agents.workspace.losses" in imports("gw_agents/training.py")
+    assert "gw_agents.workspace.losses" in imports("gw_agents/objective.py")
 
 
 def test_environments_know_no_agents():
@@ -63,7 +65,7 @@ def test_scenes_do_not_know_each_other(scene, other):
 
 def test_what_scenes_share_knows_no_scene():
     shared = ("core", "env", "observation", "tasks", "state", "assets", "portrait")
-    files = tuple(f"gw_envs/{name}.py" for name in shared)
+    files = (*(f"gw_envs/{name}.py" for name in shared), "gw_envs/corruption/")
     assert importers("gw_envs.simple_shapes", "gw_envs.factory", folders=files) == set()
 
 

@@ -266,6 +266,12 @@ def test_errors_tell_where_understanding_stopped(sentence, message):
         parse("simple_shapes", sentence)
 
 
+@pytest.mark.parametrize("wrong", [3, -1, 10**9])
+def test_states_that_are_no_scenes(wrong):
+    with pytest.raises(ValueError, match="a state is no scene"):
+        tokens(replace(random_states("simple_shapes", 1), shape=np.array([wrong])))
+
+
 def test_judging_captions():
     state = random_states("simple_shapes", 3)
     good = sentences(state)
@@ -275,6 +281,8 @@ def test_judging_captions():
         captions_true(good[:2], state)
     with pytest.raises(ValueError, match="not a caption"):
         caption_truth("no caption", state[0])
+    with pytest.raises(TypeError, match="a caption is text, not NoneType"):
+        captions_true([good[0], None, good[2]], state)
     with pytest.raises(ValueError, match="one state"):
         caption_truth(good[0], state)
     with pytest.raises(ValueError, match="unknown scene"):

@@ -76,6 +76,12 @@ def test_export_of_random_scenes(tmp_path):
         export_published(tmp_path / "new", "train", state)
 
 
+def test_export_of_one_scene(tmp_path):
+    state = SimpleShapesState.sample(np.random.default_rng(0), 2)
+    export_published(tmp_path, "train", state[1])
+    assert load_published(tmp_path, "train")["state"].x.tolist() == [state.x[1]]
+
+
 def test_an_interrupted_export_is_done_again(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "9.png").write_bytes(b"half")

@@ -143,6 +143,22 @@ def test_pictures_out_of_range(size):
         render(shapes(1), size)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shape": np.array([3])},
+        {"shape": np.array([-1])},
+        {"x": np.array([np.nan])},
+        {"y": np.array([-1e30])},
+        {"size": np.array([-np.inf])},
+        {"rotation": np.array([np.nan])},
+    ],
+)
+def test_states_that_are_no_scenes(wrong):
+    with pytest.raises(ValueError, match="a state is no scene"):
+        render(replace(shapes(1), **wrong))
+
+
 # States.
 
 

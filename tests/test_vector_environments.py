@@ -9,7 +9,7 @@ from rollouts import digest, random_action, vector_rollout
 from gw_envs import ENV_IDS, MAX_EPISODE_STEPS
 from gw_envs.expert import expert_actions
 
-SIZES = {"GWSimpleShapes-v0": (5, 1000), "GWFactory-v0": (3, 160)}
+SIZES = {"GWSimpleShapes-v0": (5, 1000), "GWFactory-v0": (2, 1000)}
 """Rows and steps of the comparisons."""
 
 every_id = pytest.mark.parametrize("env_id", ENV_IDS)
@@ -67,6 +67,19 @@ def test_async_vector_environments(env_id, context):
     native = gym.make_vec(env_id, num_envs=2)
     workers = gym.make_vec(
         f"gw_envs:{env_id}", num_envs=2, vectorization_mode="async", vector_kwargs={"context": context}
+    )
+    assert vector_rollout(workers, 12, seed=1) == vector_rollout(native, 12, seed=1)
+    native.close()
+    workers.close()
+
+
+@every_id
+def test_sentences_from_other_processes(env_id):
+    arguments = {"num_envs": 2, "language": "text", "modalities": ("language",)}
+    pipes = {"shared_memory": False}  # in shared memory Gymnasium reads sentences once, before they are there
+    native, workers = (
+        gym.make_vec(env_id, **arguments),
+        gym.make_vec(f"gw_envs:{env_id}", vectorization_mode="async", vector_kwargs=pipes, **arguments),
     )
     assert vector_rollout(workers, 12, seed=1) == vector_rollout(native, 12, seed=1)
     native.close()

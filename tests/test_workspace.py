@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from gw_agents.selection import SelectionConfig, random_weights, train_attention, train_classifier
+from gw_agents.objective import random_weights
+from gw_agents.selection import SelectionConfig, train_attention, train_classifier
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
 from gw_agents.workspace.corruption import corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace

@@ -8,6 +8,7 @@ out of the workspace:
     contrastive   e_a(o_a) against e_b(o_b)           needs pairs
     demi_cycle    d_a(e_a(o_a)) against o_a           needs no pairs
     cycle         a -> z -> b -> z -> a against o_a   needs no pairs
+    back_translation  as cycle, but the way out is a teacher's (a moving average of the weights), without gradient
     broadcast     every d_b(fusion of a random subset of modalities) against o_b: the four in one, but contrastive
 
 Latents are standardised, so an error of 1 is what always predicting the mean would get.

@@ -1,17 +1,58 @@
 """The Global Workspace: per modality an encoder into and a decoder out of one shared vector."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from gw_agents.domains.base import mlp
 
+PAIRED_LOSSES = frozenset({"translation", "contrastive", "broadcast"})
+"""The losses that need matched scenes."""
+LOSSES = PAIRED_LOSSES | {"demi_cycle", "cycle", "back_translation"}
+"""Every loss by name; formulas in `gw_agents.workspace.losses`."""
+
+PRESETS: dict[str, dict[str, float]] = {
+    "tr": {"translation": 1.0},
+    "tr+cont": {"translation": 1.0, "contrastive": 0.1},
+    "tr+cy": {"translation": 1.0, "cycle": 1.0},
+    "tr+cont+dcy+cy": {"translation": 1.0, "contrastive": 0.1, "demi_cycle": 1.0, "cycle": 1.0},
+    "cont": {"contrastive": 0.1},
+    "tr+dcy": {"translation": 1.0, "demi_cycle": 1.0},
+    "broad+cont": {"broadcast": 1.0, "contrastive": 0.1},
+    # Fusion with unpaired data too: what is broadcast of an unpaired item alone is its demi-cycle and its cycles.
+    "fusion": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.5, "cycle": 0.5},
+    "fusion+bt": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.1, "back_translation": 1.0},
+}
+"""Weights of each model's losses: the six of arXiv 2306.15711 as published, fusion on pairs and on all, and ours."""
+
+
+def preset_called(name: str) -> dict[str, float]:
+    """The losses of a preset; ValueError naming the known ones if there is none of that name."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown model {name!r}: the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def check_losses(losses: Mapping[str, float]) -> dict[str, float]:
+    """The weights, if every name is known, every weight is positive, and there is one; otherwise ValueError."""
+    unknown = [name for name in losses if name not in LOSSES]
+    if unknown or not losses:
+        what = f"unknown loss {', '.join(map(repr, unknown))}" if unknown else "no loss at all"
+        raise ValueError(f"{what}: name some of {', '.join(sorted(LOSSES))}")
+    wrong = [name for name, weight in losses.items() if not 0.0 < weight < math.inf]
+    if wrong:
+        raise ValueError(
+            f"the weight of {wrong[0]} is {losses[wrong[0]]}: weights are positive; leave a loss out instead"
+        )
+    return dict(losses)
+
 
 @dataclass(frozen=True)
 class GWConfig:
-    """The shape of a workspace."""
+    """The shape of a workspace, and what it is trained by."""
 
     latents: Mapping[str, int]
     """Width of each modality's latent."""
@@ -21,6 +62,12 @@ class GWConfig:
     """Width of the hidden layers of encoders and decoders (32 in the paper)."""
     layers: int = 3
     """Hidden layers of encoders and decoders; 3 as published."""
+    losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
+    """Weight of each loss, by its name in `LOSSES`."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError on an unknown loss or a weight that is not positive."""
+        check_losses(self.losses)
 
 
 Codes = dict[str, Tensor]
@@ -66,6 +113,10 @@ class Workspace(nn.Module):
         if weights is None:
             return stacked.mean(1).tanh()
         return (stacked * weights.unsqueeze(-1)).sum(1).tanh()
+
+    def enter(self, name: str, latents: Tensor) -> Tensor:
+        """One modality alone into the workspace: (B, L_d) -> (B, Z)."""
+        return self.encoders[name](latents).tanh()
 
     def broadcast(self, z: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """(B, Z) -> {modality: (B, L_d)} predicted latents of all modalities, or of those named."""

@@ -28,7 +28,7 @@ class FactoryCore(Core):
         """As `Core`; neither a simulation nor a camera is opened before it is needed."""
         super().__init__(**arguments)
         self._simulations: list[FactorySimulation] = []
-        self._camera = FactoryCamera(self.image_size)
+        self._camera = FactoryCamera(self.image_size, layouts=self.num_envs + 1)
 
     def extra_attributes(self) -> int:
         return 2 * len(LANDMARKS) if self.layout == "random" else 0
@@ -72,6 +72,7 @@ class FactoryCore(Core):
         return with_goal(picture, points[:-2], points[-2], points[-1])
 
     def close(self) -> None:
+        super().close()
         for simulation in self._simulations:
             simulation.close()
         self._simulations = []
@@ -92,7 +93,8 @@ class FactoryEnv(GWEnv):
     - `image`: (64, 64, 3) uint8, or any `image_size` of 32 to 512.
     - `attributes`: (7,) float32 in [-1, 1]: x, y, cosine and sine of the rotation, red, green, blue; with
       `layout="random"` (15,): the landmarks' x and y follow, in the order shelves, cones, crates, docking station.
-    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`.
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"` (Gymnasium's
+      `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
 
     ## Actions
     One step lasts 0.2 s.
@@ -127,7 +129,7 @@ class FactoryEnv(GWEnv):
 
 
 class FactoryVectorEnv(GWVectorEnv):
-    """N Factory scenes, one physics each, seen as one batch; see `FactoryEnv`."""
+    """N Factory scenes, one physics each (28 MB), seen as one batch; see `FactoryEnv`."""
 
     core_type = FactoryCore
     metadata = GWVectorEnv.metadata_for(FactoryEnv)

@@ -6,9 +6,11 @@ tip. Motors hold each joint at the speed asked for as far as a bounded force can
 
 import os
 import sys
+import weakref
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,12 +72,15 @@ def bullet() -> ModuleType:
     return pybullet
 
 
-def connect() -> int:
-    """A new PyBullet world without a window; raises RuntimeError if no more can be made."""
+def connect(owner: object) -> tuple[int, weakref.finalize]:
+    """A new PyBullet world without a window, and the function that frees it, which `owner`'s end calls too.
+
+    Raises RuntimeError if no more can be made. A world takes 28 MB, whatever is in it.
+    """
     client = bullet().connect(bullet().DIRECT)
     if client < 0:
         raise RuntimeError("PyBullet cannot open another world: close environments that are no longer used")
-    return client
+    return client, weakref.finalize(owner, bullet().disconnect, client)
 
 
 class FactorySimulation:
@@ -93,7 +98,7 @@ class FactorySimulation:
     def reset(self, pose: ArrayLike, landmarks: ArrayLike) -> None:
         """Put the table at `pose` (3,), x and y in metres and the rotation in radians, among `landmarks` (4, 2)."""
         if self._client is None:
-            self._client = connect()
+            self._client, self._free = connect(self)
         pybullet = bullet()
         pybullet.resetSimulation(physicsClientId=self._client)
         pybullet.setPhysicsEngineParameter(**SOLVER, physicsClientId=self._client)
@@ -137,8 +142,14 @@ class FactorySimulation:
     def close(self) -> None:
         """Free the world; a later `reset` makes a new one."""
         if self._client is not None:
-            bullet().disconnect(physicsClientId=self._client)
+            self._free()
             self._client = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled or copied; TypeError while a world is open: Bullet's contacts cannot be carried over."""
+        if self._client is not None:
+            raise TypeError("a running simulation cannot be copied or pickled: make another and reset it with its seed")
+        return self.__dict__
 
     def _add_obstacles(self, landmarks: list[list[float]]) -> None:
         """Walls and landmarks, as one body that does not move."""

@@ -14,6 +14,9 @@ from gw_envs.language.grammar import Grammar, Item, Phrase, article, split
 from gw_envs.language.registry import grammar_of_scene, grammar_of_state
 from gw_envs.language.vocabulary import VOCABULARY
 
+LONGEST_WORD = 40
+"""How many characters of what was not understood an error shows."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -90,6 +93,8 @@ def _phrases(scene: str) -> dict[tuple[str, str], Phrase]:
 
 def read(scene: str, sentence: str) -> tuple[int, tuple[Phrase, ...]]:
     """The number of a caption's structure and the phrase of each slot; see `parse` for errors."""
+    if not isinstance(sentence, str):
+        raise TypeError(f"a caption is text, not {type(sentence).__name__}")
     text = " ".join(split(sentence))
     try:
         tree: Any = _lark(scene).parse(text)
@@ -121,7 +126,7 @@ def _complaint(scene: str, text: str, error: UnexpectedInput) -> str:
     at = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
     understood, rest = VOCABULARY.join(text[:at].split()), text[at:].split()
     names = set(getattr(error, "allowed", None) or getattr(error, "expected", None) or ())
-    found = repr(" ".join(rest[: 2 if rest[0] in ("a", "an") else 1])) if rest else "the end"
+    found = repr(" ".join(rest[: 2 if rest[0] in ("a", "an") else 1])[:LONGEST_WORD]) if rest else "the end"
     after = f"understood up to {understood!r} and" if understood else "at the beginning"
     return f"not a caption of {scene}: {after} expected {_options(names)}, found {found}"
 

@@ -69,6 +69,8 @@ def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: n
     """The columns of `meanings`, a row for each scene."""
     found = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
+        if not 0 <= shape[n] < 3:
+            raise ValueError("a state is no scene: a class is not 0, 1 or 2")
         found[n, 0] = (size[n] >= 9.0) + (size[n] >= 11.0) + (size[n] >= 13.0)
         found[n, 1] = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
         found[n, 2] = shape[n]

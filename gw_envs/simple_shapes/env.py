@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
 from gw_envs.observation import SCENES, attributes_from_values
-from gw_envs.portrait import with_goal
+from gw_envs.portrait import resized, with_goal
 from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
 from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
 from gw_envs.tasks import Task
@@ -50,7 +50,8 @@ class SimpleShapesCore(Core):
         self.state = SimpleShapesState(
             state.shape, reached[0], reached[1], state.size, rotation, state.rgb, state.wording_seed
         )
-        return (wanted != reached).any(0)
+        stopped = wanted != reached
+        return stopped[0] | stopped[1]
 
     def images(self, state: SimpleShapesState) -> NDArray[np.uint8]:
         return render(state, self.image_size)
@@ -64,7 +65,8 @@ class SimpleShapesCore(Core):
         ring = np.stack([x + self.task.tolerance * np.cos(around), y + self.task.tolerance * np.sin(around)], -1)
         points = np.concatenate([ring, [(x, y - 2.0), (x, y + 3.0)]]) * (1, -1) + (0, CANVAS)
         points *= size / CANVAS
-        return with_goal(render(state, size)[0], points[:-2], points[-2], points[-1])
+        picture = resized(render(state, min(size, MAX_SIZE))[0], size)
+        return with_goal(picture, points[:-2], points[-2], points[-1])
 
 
 class SimpleShapesEnv(GWEnv):
@@ -79,7 +81,8 @@ class SimpleShapesEnv(GWEnv):
     - `image`: (32, 32, 3) uint8, or any `image_size` of 8 to 1024.
     - `attributes`: (11,) float32: shape (one-hot of diamond, egg, triangle), x, y, size, cosine and sine of the
       rotation, red, green, blue; all but the one-hot scaled to [-1, 1].
-    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`.
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"` (Gymnasium's
+      `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
 
     ## Actions
     `actions="discrete"`: 0 up, 1 down, 2 left, 3 right (one pixel), 4 turn left, 5 turn right (pi/32).

@@ -14,6 +14,9 @@ from gw_envs.simple_shapes.state import CANVAS, SimpleShapesState
 MIN_SIZE, MAX_SIZE = 8, 1024
 """Range of the picture's side in pixels."""
 
+FARTHEST = 1e6
+"""Beyond any number that a scene could hold, in pixels and radians."""
+
 EGG_SEGMENTS = 8
 """Straight pieces a Bezier arc of the egg is cut into: at 14 pixels, 0.01 pixel from the true arc."""
 
@@ -47,7 +50,7 @@ def _outlines() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 OUTLINES, LENGTHS = _outlines()
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     """`_add_inner_edge` for any edge: what is beside the picture is moved to its border, row by row the same."""
     side = float(area.shape[0])
@@ -66,7 +69,7 @@ def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     _add_inner_edge(area, end, yb, end, y1)
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, inline="always")
 def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     """Add the signed area right of one edge to `area` (S, S + 2), a difference along each row; y grows downwards.
 
@@ -120,6 +123,8 @@ def _fill(shape, x, y, size, rotation, rgb, points, lengths, scale, images):  # 
     area = np.zeros((side, side + 2))
     corner = np.empty((points.shape[1], 2))
     for n in range(len(shape)):
+        if not (0 <= shape[n] < len(lengths) and abs(x[n]) + abs(y[n]) + abs(size[n]) + abs(rotation[n]) < FARTHEST):
+            raise ValueError("a state is no scene: a class is not 0, 1 or 2, or a number is not finite or too large")
         length = lengths[shape[n]]
         cosine, sine = np.cos(rotation[n]) * size[n] * scale, np.sin(rotation[n]) * size[n] * scale
         centre_x, centre_y = x[n] * scale, side - y[n] * scale
@@ -134,17 +139,17 @@ def _fill(shape, x, y, size, rotation, rgb, points, lengths, scale, images):  # 
             after = p + 1 if p + 1 < length else 0
             _add_edge(area, corner[p, 0], corner[p, 1], corner[after, 0], corner[after, 1])
         red, green, blue = float(rgb[n, 0]), float(rgb[n, 1]), float(rgb[n, 2])
+        begin, end = max(0, int(left)), min(side, max(0, int(np.ceil(right)) + 1))
         for row in range(max(0, int(top)), min(side, int(np.ceil(bottom)) + 1)):
             cover = 0.0
-            for column in range(max(0, int(left)), min(side, int(np.ceil(right)) + 1)):
+            for column in range(begin, end):
                 cover += area[row, column]
                 area[row, column] = 0.0
-                if cover > 0.001:
-                    amount = min(cover, 1.0)
-                    images[n, row, column, 0] = np.uint8(red * amount + 0.5)
-                    images[n, row, column, 1] = np.uint8(green * amount + 0.5)
-                    images[n, row, column, 2] = np.uint8(blue * amount + 0.5)
-            area[row, max(0, int(left)) :] = 0.0
+                amount = min(max(cover, 0.0), 1.0)
+                images[n, row, column, 0] = np.uint8(red * amount + 0.5)
+                images[n, row, column, 1] = np.uint8(green * amount + 0.5)
+                images[n, row, column, 2] = np.uint8(blue * amount + 0.5)
+            area[row, end] = area[row, end + 1] = 0.0  # an edge reaches one column beyond the outline, at most
 
 
 def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
@@ -156,6 +161,9 @@ def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
 
     Returns:
         (size, size, 3) or (N, size, size, 3) uint8 RGB on black.
+
+    Raises:
+        ValueError: `size` is out of range, or a state holds what no scene can.
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"image size {size} is out of range: Simple Shapes draws {MIN_SIZE} to {MAX_SIZE} pixels")

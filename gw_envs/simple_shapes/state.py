@@ -21,6 +21,9 @@ SHAPES = ("diamond", "egg", "triangle")
 UNIFORMS = 9
 """How many uniform numbers a state is made of."""
 
+_LOW = np.array([0, 7, 7, 7, *HLS_LOW, 0])  # class, x, y, size, hue, lightness, saturation, wording seed
+_COUNTS = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1]) + 1 - _LOW
+
 
 @dataclass(frozen=True)
 class SimpleShapesState(BatchState):
@@ -49,10 +52,7 @@ class SimpleShapesState(BatchState):
     @classmethod
     def from_uniform(cls, uniform: NDArray[np.float64]) -> Self:
         """(N, UNIFORMS) numbers in [0, 1) -> N scenes."""
-        low = np.array([0, 7, 7, 7, *HLS_LOW, 0])  # class, x, y, size, hue, lightness, saturation, wording seed
-        high = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1])
-        whole = (low + np.floor(uniform[:, :8] * (high + 1 - low))).astype(np.int64)
-        shape, x, y, size, *_, wording_seed = whole.T
-        rgb = rgb_from_hls(whole[:, 4:7])
-        x, y, size = np.stack([x, y, size]).astype(np.float64)
-        return cls(shape.copy(), x, y, size, uniform[:, 8] * (2 * np.pi), rgb, wording_seed.copy())
+        whole = (_LOW + np.floor(uniform[:, :8] * _COUNTS)).astype(np.int64)
+        x, y, size = whole[:, 1:4].T.astype(np.float64, order="C")
+        rgb, rotation = rgb_from_hls(whole[:, 4:7]), uniform[:, 8] * (2 * np.pi)
+        return cls(whole[:, 0].copy(), x, y, size, rotation, rgb, whole[:, 7].copy())

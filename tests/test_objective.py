@@ -1,0 +1,159 @@
+"""Workspaces and their losses: terms against numbers worked out by hand, stacks against single runs, wrong input."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from gw_agents.fitting import FitConfig
+from gw_agents.objective import Objective, TrainingPlan, train_workspaces
+from gw_agents.workspace.model import LOSSES, PAIRED_LOSSES, PRESETS, GWConfig, Workspace, preset_called
+
+LATENTS = {"image": 5, "attributes": 4}
+SCENES = 400
+
+
+def scenes(widths=LATENTS):
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(SCENES, 3, generator=generator)
+    return {name: hidden @ torch.randn(3, width, generator=generator) for name, width in widths.items()}
+
+
+def config(model, widths=LATENTS):
+    return GWConfig(widths, width=6, hidden=16, layers=2, losses=PRESETS[model])
+
+
+def plan(steps=30, **arguments):
+    return TrainingPlan(FitConfig(steps, 32, 3e-3, inputs="test"), check_every=10, **arguments)
+
+
+def pairs(count, *seeds):
+    return [torch.randperm(SCENES, generator=torch.Generator().manual_seed(seed))[:count] for seed in seeds]
+
+
+def identity_objective(losses, scale=1.0):
+    """Two modalities of width 1; encoders pass the latent on, decoders multiply z by `scale`."""
+    objective = Objective(Workspace(GWConfig({"image": 1, "attributes": 1}, width=1, hidden=1, losses=losses)))
+    for name in ("image", "attributes"):
+        objective.workspace.encoders[name] = torch.nn.Identity()
+        objective.workspace.decoders[name] = torch.nn.Linear(1, 1, bias=False)
+        objective.workspace.decoders[name].weight.data.fill_(scale)
+    return objective
+
+
+def test_every_term_by_hand():
+    """With z = tanh(o) and d(z) = 2 z, every term can be written down."""
+    weights = {name: 1.0 for name in LOSSES}
+    objective = identity_objective(weights, scale=2.0)
+    paired = {"image": torch.tensor([[0.5]]), "attributes": torch.tensor([[-0.25]])}
+    unpaired = {"image": torch.tensor([[1.0]]), "attributes": torch.tensor([[0.0]])}
+    made_up = {"image": {"attributes": torch.tensor([[0.3]])}}
+    terms = objective(paired, unpaired, torch.tensor([[0.75, 0.25]]), made_up)
+
+    def through(value):
+        return 2 * torch.tanh(torch.tensor(value)).item()
+
+    assert terms["translation"].item() == pytest.approx(((through(0.5) + 0.25) ** 2 + (through(-0.25) - 0.5) ** 2) / 2)
+    mixed = through(0.75 * 0.5 + 0.25 * -0.25)
+    assert terms["broadcast"].item() == pytest.approx(((mixed - 0.5) ** 2 + (mixed + 0.25) ** 2) / 2)
+    assert terms["contrastive"].item() == pytest.approx(0.0, abs=1e-6)  # a batch of one has nothing to confuse
+    assert terms["demi_cycle"].item() == pytest.approx((through(1.0) - 1.0) ** 2 / 2)
+    assert terms["cycle"].item() == pytest.approx((through(through(1.0)) - 1.0) ** 2 / 2)
+    assert terms["back_translation"].item() == pytest.approx((through(0.3) - 1.0) ** 2)
+
+
+@pytest.mark.parametrize("model", PRESETS)
+def test_a_model_has_the_terms_it_names(model):
+    objective = Objective(Workspace(config(model)))
+    rows = {name: values[:8] for name, values in scenes().items()}
+    made_up = {"image": {"attributes": rows["attributes"]}}
+    assert objective(rows, rows, torch.full((8, 2), 0.5), made_up).keys() == PRESETS[model].keys()
+    alone = objective(rows, {}, torch.full((8, 2), 0.5), {})
+    assert alone.keys() == PRESETS[model].keys() & PAIRED_LOSSES
+
+
+@pytest.mark.parametrize("model", ["tr+cont+dcy+cy", "fusion+bt"])
+def test_a_stack_is_its_models_alone(model):
+    both = train_workspaces(config(model), scenes(), pairs(50, 3, 4), [3, 4], plan(held_out=0.2))
+    (alone,) = train_workspaces(config(model), scenes(), pairs(50, 4), [4], plan(held_out=0.2))
+    for stacked, single in zip(both[1].parameters(), alone.parameters(), strict=True):
+        assert torch.allclose(stacked, single, atol=1e-4)
+    assert not torch.allclose(next(both[0].parameters()), next(both[1].parameters()))
+
+
+def test_training_translates():
+    rows = scenes()
+    (workspace,) = train_workspaces(config("tr"), rows, pairs(300, 0), [0], plan(600))
+    there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])["attributes"]
+    assert (there - rows["attributes"]).square().mean() < 0.2 * rows["attributes"].square().mean()
+
+
+def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
+    widths = {**LATENTS, "language": 3}
+    whole = train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan())
+    drawn = torch.distributions.Gamma.sample
+    calls = []
+
+    def interrupt(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 17:
+            os.kill(os.getpid(), signal.SIGINT)
+        return drawn(*arguments, **named)
+
+    monkeypatch.setattr(torch.distributions.Gamma, "sample", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="resumes"):
+        train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path)
+    resumed = train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path)
+    assert len(calls) == 30
+    for one, other in zip(whole[0].parameters(), resumed[0].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_held_out_pairs_choose_the_weights():
+    """With pairs that are noise, the first weights are the best on held-out pairs, and are kept."""
+    rows = {name: torch.randn(SCENES, width) for name, width in LATENTS.items()}
+    (kept,) = train_workspaces(config("tr"), rows, pairs(40, 0), [0], plan(1000, held_out=0.25))
+    (last,) = train_workspaces(config("tr"), rows, pairs(40, 0), [0], plan(1000))
+
+    def error(workspace):
+        there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])["attributes"]
+        return (there - rows["attributes"]).square().mean()
+
+    assert error(kept) < error(last)
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "message"),
+    [("tr", 0, "no pairs"), ("cont", 0, "contrastive"), ("tr", SCENES + 1, "401 pairs were asked for, of 400")],
+)
+def test_too_few_or_too_many_pairs(model, count, message):
+    rows = [torch.arange(count)]
+    with pytest.raises(ValueError, match=message):
+        train_workspaces(config(model), scenes(), rows, [0], plan())
+
+
+def test_one_modality_or_other_widths_are_refused():
+    one = {"image": scenes()["image"]}
+    with pytest.raises(ValueError, match="two or more"):
+        train_workspaces(GWConfig({"image": 5}), one, pairs(5, 0), [0], plan())
+    with pytest.raises(ValueError, match="must agree"):
+        train_workspaces(config("tr", {"image": 5, "attributes": 9}), scenes(), pairs(5, 0), [0], plan())
+
+
+def test_unknown_losses_and_models_are_refused():
+    with pytest.raises(ValueError, match=r"unknown loss 'translaton'.*translation"):
+        GWConfig(LATENTS, losses={"translaton": 1.0})
+    with pytest.raises(ValueError, match="weight of cycle is 0"):
+        GWConfig(LATENTS, losses={"translation": 1.0, "cycle": 0.0})
+    with pytest.raises(ValueError, match="no loss at all"):
+        GWConfig(LATENTS, losses={})
+    with pytest.raises(ValueError, match="tr\\+cont"):
+        preset_called("tr+contrastive")
+
+
+def test_a_loss_that_is_not_a_number_is_named():
+    rows = scenes()
+    rows["image"][7] = torch.nan
+    with pytest.raises(FloatingPointError, match="translation"):
+        train_workspaces(config("tr"), rows, [torch.arange(20)], [0], plan(200))

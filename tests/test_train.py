@@ -1,0 +1,194 @@
+"""Training runs that go on where they were, and what there is to see of an agent."""
+
+import json
+import signal
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import gw_envs
+from gw_agents import enjoy, train
+from gw_agents.agent_spec import ALGORITHMS, ENCODERS, AgentSpec
+from gw_agents.agents import create_agent, load_agent
+from gw_agents.evaluation import say_errors
+from gw_agents.run_state import RunState
+from gw_agents.train import TrainConfig
+
+SHAPES, FACTORY = gw_envs.ENV_IDS
+
+
+def config(folder, **changes):
+    settings = {"steps": 600, "n_envs": 2, "episodes": 2, "evaluate_every": 512, "out": folder}
+    return TrainConfig(SHAPES, ("attributes",), **{**settings, **changes})
+
+
+def run(folder, **changes):
+    return train.train(config(folder, **changes), quiet=True)
+
+
+def test_the_same_command_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(train._Follower, "_on_step", lambda self: stop_at(self, 700))
+    with pytest.raises(KeyboardInterrupt, match="stopped after 700 of 1,500 steps; the same command goes on"):
+        run(tmp_path, steps=1500)
+    monkeypatch.undo()
+    agent = run(tmp_path, steps=1500)
+    assert agent.model.num_timesteps == 700 + 2 * 512
+    steps = [point["steps"] for point in agent.training["curve"]]
+    assert steps == [0, 512, 700 + 512, 700 + 2 * 512]
+    assert agent.model._n_updates == 3 * 10
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+    finished = run(tmp_path, steps=1500)
+    assert finished.model.num_timesteps == agent.model.num_timesteps
+    assert load_agent(tmp_path / "agent").training["curve"] == agent.training["curve"]
+    weights = agent.model.policy.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in finished.model.policy.state_dict().items())
+
+
+def stop_at(follower, steps):
+    """As if Ctrl-C were pressed after `steps` steps."""
+    if follower.model.num_timesteps >= steps:
+        signal.raise_signal(signal.SIGINT)
+    return not follower.interrupted.is_set()
+
+
+def test_a_run_of_other_settings_is_not_taken_up(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ValueError, match=r"other settings \(seed\)"):
+        run(tmp_path, seed=1)
+    (tmp_path / "state.pt").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="damaged"):
+        run(tmp_path)
+
+
+def test_a_checkpoint_with_code_in_it_is_refused(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return (print, ("this ran",))
+
+    torch.save({"told": "{}", "parameters": Code()}, tmp_path / "state.pt")
+    with pytest.raises(ValueError, match="damaged"):
+        run(tmp_path)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    run(tmp_path)
+    before = (tmp_path / "state.pt").read_bytes()
+
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="the checkpoint before it is intact"):
+        run(tmp_path, steps=1200, checkpoint_seconds=0.0)
+    assert (tmp_path / "state.pt").read_bytes() == before
+    monkeypatch.undo()
+    assert run(tmp_path, steps=1200).model.num_timesteps == 3 * 512
+
+
+def test_replay_and_entropy_go_on(tmp_path):
+    spec = AgentSpec(SHAPES, ("attributes",), "raw", algorithm="sac")
+    small = {"learning_starts": 8, "buffer_size": 100, "batch_size": 16}
+    first, second = (create_agent(spec, 2, seed=seed, **small).model for seed in (0, 1))
+    first.learn(40)
+    state = RunState(tmp_path / "state.pt", {"seed": 0})
+    state.save(first)
+    assert RunState(tmp_path / "state.pt", {"seed": 0}).resume(second)
+    assert second.num_timesteps == 40
+    assert second.replay_buffer.pos == first.replay_buffer.pos == 20
+    kept = first.replay_buffer.observations["attributes"]
+    assert np.array_equal(second.replay_buffer.observations["attributes"], kept)
+    assert torch.equal(second.log_ent_coef, first.log_ent_coef)
+    second.learn(20, reset_num_timesteps=False)
+    assert second.num_timesteps == 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "at least 1"),
+        ({"algo": "sac", "actions": "discrete"}, "no discrete actions"),
+        ({"weights": "nowhere"}, "no weights called 'nowhere'"),
+        ({"modalities": ("sound",)}, "sound"),
+        ({"env": "GWMoon-v0"}, "GWMoon-v0"),
+    ],
+)
+def test_refusals_in_one_sentence(tmp_path, changes, message):
+    wanted = TrainConfig(**{"env": SHAPES, "modalities": ("image",), "out": tmp_path / "new", **changes})
+    with pytest.raises(SystemExit, match=message):
+        say_errors(lambda: train.main(wanted))
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_line_knows_every_encoder_and_algorithm():
+    kinds = get_type_hints(TrainConfig)
+    assert get_args(kinds["encoder"]) == tuple(ENCODERS)
+    assert get_args(kinds["algo"]) == tuple(ALGORITHMS)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="cannot write"):
+        say_errors(lambda: train.main(config(tmp_path / "file" / "run")))
+
+
+# Watching.
+
+
+@pytest.fixture(scope="module", params=gw_envs.ENV_IDS)
+def saved(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("agent") / "mine"
+    agent = create_agent(AgentSpec(request.param, ("image", "language"), attention="best"), n_steps=4)
+    agent.save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_video(saved, suffix, tmp_path, capsys):
+    wanted = enjoy.EnjoyConfig(saved, tmp_path / f"play{suffix}", episodes=1, size=96, fps=5)
+    enjoy.main(wanted)
+    assert "episode 1: " in capsys.readouterr().out
+    assert (tmp_path / f"play{suffix}").stat().st_size > 5_000
+    if suffix == ".gif":
+        with Image.open(tmp_path / "play.gif") as film:
+            assert film.size == (96 + 66, 96)
+            assert film.n_frames > 2
+
+
+def test_moments(saved):
+    agent = load_agent(saved)
+    moments = list(enjoy.play(agent, 1, size=96))
+    assert moments[0].rewards == ()
+    assert moments[-1].outcome in ("success", "not reached")
+    assert len(moments) == len(moments[-1].rewards) + 1
+    assert set(moments[0].weights) == {"image", "language"}
+    assert sum(moments[0].weights.values()) == pytest.approx(1.0)
+    again = list(enjoy.play(agent, 1, ("attributes",), size=96))
+    assert again[0].weights == {"attributes": pytest.approx(1.0)}
+    assert np.array_equal(again[0].frame, moments[0].frame)
+
+
+def test_nothing_to_watch(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(enjoy, "has_display", lambda: False)
+    for changes, message in (
+        ({}, "no display"),
+        ({"out": tmp_path / "play.avi"}, "neither .gif nor .mp4"),
+        ({"out": tmp_path / "play.gif", "episodes": 0}, "fewer than 1"),
+        ({"encoder": "raw"}, "with the encoder 'gw'"),
+        ({"agent": tmp_path / "theirs.zip"}, "name --env and --modalities"),
+        ({"agent": tmp_path / "theirs.zip", "env": SHAPES, "modalities": ("image",)}, "--trust"),
+    ):
+        wanted = enjoy.EnjoyConfig(**{"agent": saved, "size": 96, **changes})
+        with pytest.raises(SystemExit, match=message):
+            say_errors(lambda wanted=wanted: enjoy.main(wanted))
+    assert not list(tmp_path.iterdir())
+
+
+def test_config_of_a_run_is_told(tmp_path):
+    run(tmp_path, attention=None, net_arch=(8, 8))
+    about = json.loads((tmp_path / "agent.json").read_text())
+    assert about["spec"]["policy_kwargs"] == {"net_arch": [8, 8]}
+    assert about["training"]["steps"] == 1024
