@@ -125,21 +125,22 @@ def make_row(
     values: Sequence[float],
     seed_redraws: str,
     published: float | None = None,
+    statistic: Callable[..., Any] = np.mean,
 ) -> Row:
-    """The row of the mean over seeds with its 95 % interval."""
-    measured, low, high = interval(values)
+    """The row of the mean over seeds, or of another statistic, with its 95 % interval."""
+    measured, low, high = interval(values, statistic)
     return Row(claim, scene, dict(condition), metric, published, measured, low, high, len(values), seed_redraws)
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95 % bootstrap interval of the mean over seeds; with fewer than five seeds, minimum and maximum."""
+def interval(values: Sequence[float], statistic: Callable[..., Any] = np.mean) -> tuple[float, float, float]:
+    """Mean (or `statistic`) over seeds and its 95 % bootstrap interval; below five seeds, minimum and maximum."""
     array = np.asarray(values, dtype=np.float64)
-    mean = float(array.mean())
+    mean = float(statistic(array))
     if len(array) < 5:
         return mean, float(array.min()), float(array.max())
-    if np.ptp(array) == 0.0:
+    if array.min() == array.max():
         return mean, mean, mean
-    found = bootstrap((array,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    found = bootstrap((array,), statistic, method="percentile", rng=np.random.default_rng(0)).confidence_interval
     return mean, float(found.low), float(found.high)
 
 

@@ -7,7 +7,7 @@ weights and its scenes. Writes a table, `domains.json` and a picture of reconstr
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,19 +15,22 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
+from torch import Tensor
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
+from benchmarks.drawing import Matplotlib
 from gw_agents.domains.base import Domain
 from gw_agents.encoder import load_domain
 from gw_agents.latents import scene_attributes, scene_latents
-from gw_agents.probes import attribute_errors, probe_errors
+from gw_agents.probes import attribute_errors, linear_probe, mlp_probe
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES
+from gw_envs.vision import opencv
 
 UNITS = {"shape": "fraction wrong", "position": "px or m", "size": "px", "rotation": "degrees", "rgb": "of 255"}
 
@@ -80,7 +83,7 @@ def card(cells: Cells, scene: str, modality: str, domain: Domain, inputs: str, a
         work = lambda seed=seed: measure(scene, modality, domain, seed, arguments)  # noqa: E731
         measured.append(cells.run(scene, {"modality": modality}, seed, inputs, work))
     rows = []
-    for probe in ("linear", "mlp", "decoded"):
+    for probe in ("linear", "mlp", "redrawn", "decoded"):
         for name in measured[0].get(probe, {}):
             values = [cell[probe][name] for cell in measured]
             condition = {"probe": probe, "unit": UNITS.get(name, "fraction")}
@@ -95,9 +98,28 @@ def measure(scene: str, modality: str, domain: Domain, seed: int, arguments: Arg
     held_out = scene_latents(only, scene, "test", seed, arguments.test)[modality]
     known = torch.from_numpy(scene_attributes(scene, "train", 1000 + seed, arguments.train))
     truth = scene_attributes(scene, "test", seed, arguments.test)
-    errors = dict(probe_errors(scene, fitted, known, held_out, truth, seed))
-    errors["decoded"] = decoded_errors(scene, modality, domain, seed)
+    probe = mlp_probe(scene, fitted, known, seed)
+    errors = {
+        "linear": attribute_errors(scene, linear_probe(fitted, known, held_out), truth),
+        "mlp": attribute_errors(scene, probe(held_out), truth),
+        "decoded": decoded_errors(scene, modality, domain, seed),
+    }
+    if scene == "simple_shapes" and modality == "image":
+        errors["redrawn"] = redrawn_errors(domain, probe, seed)
     return errors
+
+
+@torch.no_grad()
+def redrawn_errors(domain: Domain, probe: Callable[[Tensor], Any], seed: int, count: int = 300) -> dict[str, float]:
+    """What the probe reads from images that matplotlib drew, a figure each, as the published ones were."""
+    sampler = Sampler("simple_shapes", "test", seed, ("attributes",))
+    state, pencil = sampler.states(0, count), Matplotlib()
+    files = [np.frombuffer(pencil.new_figure(state, row), np.uint8) for row in range(count)]
+    pencil.close()
+    images = np.stack([opencv().imdecode(file, opencv().IMREAD_COLOR)[..., ::-1] for file in files])
+    return attribute_errors(
+        "simple_shapes", probe(domain.encode(torch.from_numpy(images))), sampler.batch(0, count)["attributes"]
+    )
 
 
 @torch.inference_mode()

@@ -59,7 +59,9 @@ def domains() -> str:
     for row in rows_of("domains"):
         if row["condition"]["probe"] != "linear":
             what = row["claim"].removeprefix("domains/").replace("/", ": ").replace("_", " ")
-            how = "MLP probe" if row["condition"]["probe"] == "mlp" else "decoded"
+            how = {"mlp": "MLP probe", "redrawn": "the same, images by matplotlib"}.get(
+                row["condition"]["probe"], "decoded"
+            )
             lines.append((row["scene"], what, how, f"{row['measured']:.3g}", row["condition"]["unit"]))
     return table(("scene", "latent: attribute", "how", "error", "unit"), lines)
 

@@ -29,6 +29,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib, supersampled
+from benchmarks.network_speed import BATCH, STACKED, encoding, training
 from gw_envs.dataset import Sampler
 from gw_envs.factory.camera import FactoryCamera
 from gw_envs.factory.sim import FactorySimulation
@@ -175,6 +176,9 @@ def jobs(arguments: Arguments) -> dict[tuple[str, str], Callable[[], Rates]]:
         ("simple_shapes", "render"): lambda: drawing(seconds),
         ("simple_shapes", "captions"): lambda: captions("simple_shapes", seconds),
         ("factory", "captions"): lambda: captions("factory", seconds),
+        ("simple_shapes", "encoding"): lambda: encoding("simple_shapes", seconds, rate),
+        ("factory", "encoding"): lambda: encoding("factory", seconds, rate),
+        ("simple_shapes", "training"): lambda: training(seconds),
         ("simple_shapes", "steps"): lambda: steps("simple_shapes", SIZES, seconds),
         ("factory", "camera 64"): lambda: looking(64, seconds),
         ("factory", "camera 128"): lambda: looking(128, seconds),
@@ -234,6 +238,11 @@ def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
         summary.add("camera/full_render", factory, {"size": size}, (subject, "ours"), (subject, "full_render"))
     condition = {"num_envs": 16, "modalities": "image"}
     summary.add("steps/factory/full_render", factory, condition, ("steps", "image 16"), ("steps", "full_render"))
+    for scene in (shapes, factory):
+        subject = "encoding"
+        summary.add(f"encoding/{scene}/nature_cnn", scene, {"batch": BATCH}, (subject, "ours"), (subject, "nature_cnn"))
+    condition = {"model": "tr+cont+dcy+cy", "stacked": STACKED}
+    summary.add("training/stacked", shapes, condition, ("training", "stacked"), ("training", "single"))
     for scene in (shapes, factory):
         summary.add(
             f"captions/{scene}/batch", scene, largest, ("captions", f"ours {max(SIZES)}"), ("captions", "ours 1")

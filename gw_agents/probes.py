@@ -1,6 +1,6 @@
 """What a latent knows: linear and MLP probes of every attribute, fitted on one split and judged on another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -61,13 +61,3 @@ def attribute_errors(scene: str, predicted: NDArray, truth: NDArray) -> dict[str
     errors["rotation"] = float(np.degrees(np.median(turn)))
     errors["rgb"] = float(np.median(np.abs(ours["rgb"] - true["rgb"]).mean(-1)))
     return errors
-
-
-def probe_errors(
-    scene: str, latents: Tensor, attributes: Tensor, held_out: Tensor, truth: NDArray, seed: int = 0
-) -> Mapping[str, dict[str, float]]:
-    """{"linear": errors, "mlp": errors} of probes of one latent; see `attribute_errors`."""
-    return {
-        "linear": attribute_errors(scene, linear_probe(latents, attributes, held_out), truth),
-        "mlp": attribute_errors(scene, mlp_probe(scene, latents, attributes, seed)(held_out), truth),
-    }

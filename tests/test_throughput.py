@@ -11,6 +11,8 @@ CLAIMS = (
     ("camera/full_render", {"size": 64}),
     ("camera/full_render", {"size": 128}),
     ("steps/factory/full_render", {}),
+    ("encoding/factory/nature_cnn", {}),
+    ("training/stacked", {}),
 )
 
 
@@ -26,6 +28,9 @@ def made_up(factor: float) -> dict:
         ("simple_shapes", "captions"): ours,
         ("factory", "captions"): ours,
         ("simple_shapes", "steps"): steps,
+        ("simple_shapes", "encoding"): {"ours": 100.0 * factor, "nature_cnn": 100.0},
+        ("factory", "encoding"): {"ours": 100.0 * factor, "nature_cnn": 100.0},
+        ("simple_shapes", "training"): {"single": 100.0, "stacked": 100.0 * factor},
         ("factory", "camera 64"): look,
         ("factory", "camera 128"): look,
         ("factory", "steps"): steps | {"full_render": 100.0, "physics": 100.0},

@@ -2,14 +2,20 @@
 
 Everything but the table stands still. The scenery is drawn once for each layout of the landmarks, with its depth; a
 frame draws only the table, cropped to the table's bounding box, and the nearer of the two wins in every pixel. The
-result is the picture of everything drawn together, which `render_full` draws: in about one frame of 8,000 at 64 x 64
-pixels, and of 1,000 at 128 x 128, a single pixel on the table's outline differs, because 32-bit numbers round
-differently in the crop.
+result is the picture of everything drawn together, which `render_full` draws.
+
+TinyRenderer reckons with 32-bit numbers, which round differently in a crop: an edge that passes within a few millionths
+of a pixel's centre may fall on its other side. Where any edge of the table comes so close to a centre (in one frame of
+40 at 64 x 64 pixels and one of 12 at 128 x 128), the table is drawn in the whole picture, with the very numbers of
+`render_full`.
 """
 
+import math
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.assets import asset_path
@@ -41,6 +47,8 @@ SMALLEST, LARGEST = 32, 512
 """Bounds of a picture's side in pixels."""
 TABLE_HEIGHT = 0.36
 """Metres from the floor to the table's top."""
+ROUNDING = 2e-7
+"""How far rounding may move an edge of the table, as a part of the picture's side; 3e-8 is the farthest seen."""
 OUT_OF_SIGHT = (0.0, 0.0, -100.0)
 CACHE_BYTES = 2**26
 """How much memory a camera may take to remember the scenery of different layouts."""
@@ -83,16 +91,44 @@ def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
 _CLIP = projection_matrix() @ view_matrix()
 
 
-def crop_boxes(state: FactoryState, size: int) -> NDArray[np.int64]:
-    """(N, 4) left, top, right and bottom (both exclusive) of the pixels around each table."""
+def on_picture(points: NDArray[np.float64], state: FactoryState, size: int) -> NDArray[np.float64]:
+    """(N, P, 2) column and row of (P, 3) points of each table, as `project` gives them."""
     cosine, sine = np.cos(state.rotation)[:, None], np.sin(state.rotation)[:, None]
-    x, y, z = CORNERS.T
-    corners = np.stack(
-        [state.x[:, None] + cosine * x - sine * y, state.y[:, None] + sine * x + cosine * y, z + 0 * cosine], -1
-    )  # (N, 8, 3)
-    pixels = project(corners, size)
+    x, y, z = points.T
+    placed = [state.x[:, None] + cosine * x - sine * y, state.y[:, None] + sine * x + cosine * y, z + 0 * cosine]
+    return project(np.stack(placed, -1), size)
+
+
+def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N, 4) left, top, right and bottom (both exclusive) of the pixels around each table of (M, 8, 3) `parts`.
+
+    They are the whole picture where rounding might tell a crop from it.
+    """
+    pixels = on_picture(CORNERS, state, size)
     box = np.concatenate([np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1], -1)
+    corners = on_picture(parts.reshape(-1, 3), state, size).reshape(-1, *parts.shape[:2], 2)
+    box[[_is_close(table, size * ROUNDING) for table in corners]] = 0, 0, size, size
     return np.clip(box, 0, size).astype(np.int64)
+
+
+@njit(cache=True)
+def _is_close(parts: NDArray[np.float64], margin: float) -> bool:
+    """Whether a line between two of the (8, 2) corners of one of `parts` passes a pixel's centre within `margin`.
+
+    TinyRenderer's centres have whole columns and rows. The edges of the triangles it draws are among the lines.
+    """
+    for corners in parts:
+        for first in range(8):
+            for second in range(first):
+                steep = abs(corners[second, 1] - corners[first, 1]) > abs(corners[second, 0] - corners[first, 0])
+                along, across = (1, 0) if steep else (0, 1)
+                start, end = corners[first, along], corners[second, along]
+                slope = (corners[second, across] - corners[first, across]) / (end - start)
+                for whole in range(math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1):
+                    offset = corners[first, across] + (whole - start) * slope
+                    if abs(offset - math.floor(offset + 0.5)) < margin:
+                        return True
+    return False
 
 
 def cropped(projection: NDArray[np.float64], size: int, box: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -132,7 +168,7 @@ class FactoryCamera:
         state = state.batched()
         pictures = np.empty((len(state), self.size, self.size, 3), dtype=np.uint8)
         projection = projection_matrix()
-        for row, box in enumerate(crop_boxes(state, self.size)):
+        for row, box in enumerate(crop_boxes(state, self.size, self._parts)):
             picture, depth = self._background(state.landmarks[row])
             pictures[row] = picture
             left, top, right, bottom = box.tolist()
@@ -191,6 +227,7 @@ class FactoryCamera:
         self._landmarks = [_load_body(landmark.name.replace(" ", "_"), self._scenery) for landmark in LANDMARKS]
         self._scenery_table = _load_body("table", self._scenery)
         self._table = _load_body("table", self._table_client)
+        self._parts = _corners_of_parts(self._table, self._table_client)
 
     def _background(self, landmarks: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """(size, size, 3) colours and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
@@ -251,3 +288,14 @@ def _load_body(name: str, client: int) -> int:
     """The body described by assets/factory/`name`.urdf, loaded as something that does not move."""
     path = asset_path(f"factory/{name}.urdf")
     return bullet().loadURDF(str(path), useFixedBase=True, physicsClientId=client)
+
+
+def _corners_of_parts(body: int, client: int) -> NDArray[np.float64]:
+    """(M, 8, 3) corners of what `body` is made of, boxes and meshes of eight corners, in its own frame, metres."""
+    box = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    parts = []
+    for _, _, _, extents, mesh, centre, *_ in bullet().getVisualShapeData(body, physicsClientId=client):
+        lines = Path(mesh.decode()).read_text().splitlines() if mesh else []
+        vertices = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
+        parts.append(np.unique(vertices, axis=0) if mesh else box * extents + centre)
+    return np.stack(parts)
