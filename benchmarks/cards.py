@@ -12,7 +12,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import table
-from benchmarks.readme import rows_of
+from benchmarks.readme import READERS, rows_of
 from gw_envs.assets import asset_path, write_atomically
 from gw_envs.observation import MODALITIES, SCENES, get_scene
 
@@ -38,8 +38,8 @@ def card(scene: str) -> str:
     parts.append(("workspace", f"width {workspace['arguments']['width']}", workspace["steps"], workspace["seed"]))
     parts.append(("attention", ", ".join(attention["modules"]), attention["steps"], attention["seed"]))
     probes = [
-        (row["claim"].removeprefix("domains/").replace("/", ": "), row["condition"]["probe"], f"{row['measured']:.3g}",
-         row["condition"]["unit"])
+        (row["claim"].removeprefix("domains/").replace("/", ": "), READERS[row["condition"]["probe"]],
+         f"{row['measured']:.3g}", row["condition"]["unit"])
         for row in rows_of("domains") if row["scene"] == scene
     ]  # fmt: skip
     scores = ", ".join(f"{name} {score:.1%}" for name, score in attention["validation_accuracy"].items())

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import tyro
 from scipy.stats import trim_mean
 from tqdm import tqdm
@@ -31,6 +30,7 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
 from gw_agents.agents import Agent
 from gw_agents.checkpoint import fingerprint
+from gw_agents.command import say_errors
 from gw_agents.evaluation import evaluate, run_episodes
 from gw_agents.train import TrainConfig, train
 from gw_agents.training import Folders, WorkspaceTraining
@@ -260,8 +260,6 @@ def draw(scene: str, found: Found, path: Path) -> None:
 
 def main(arguments: Arguments) -> None:
     """Train, test, print, draw, write."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     unknown = [name for name in arguments.sources if name not in SOURCES]
     if unknown:
         raise ValueError(f"unknown source {unknown[0]!r}: choose {', '.join(SOURCES)}")
@@ -282,4 +280,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

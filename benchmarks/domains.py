@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib
+from gw_agents.command import say_errors
 from gw_agents.domains.base import Domain
 from gw_agents.encoder import load_domain
 from gw_agents.latents import scene_attributes, scene_latents
@@ -57,7 +58,6 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Probe, print, draw."""
-    torch.set_num_threads(1)
     cells = Cells(arguments.out, "domains")
     rows: list[Row] = []
     scenes = ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,)
@@ -163,4 +163,4 @@ def reconstructions(scene: str, domain: Domain, path: Path, columns: int = 10) -
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import figure
 from gw_agents import GlobalWorkspace
+from gw_agents.command import say_errors
 from gw_envs.dataset import Sampler
 from gw_envs.language import VOCABULARY
 from gw_envs.observation import SCENES
@@ -92,4 +93,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -36,6 +36,7 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
 from gw_agents import GlobalWorkspace
 from gw_agents.checkpoint import fingerprint
+from gw_agents.command import say_errors
 from gw_agents.selection import SelectionConfig, train_attention, train_classifier
 from gw_agents.workspace.attention import PRESETS
 from gw_agents.workspace.corruption import Corrupted, corrupt, draw_directions
@@ -308,7 +309,6 @@ def print_table(rows: list[Row]) -> None:
 
 def main(arguments: Arguments) -> None:
     """Run, print, draw, write."""
-    torch.set_num_threads(1)
     if arguments.seeds is not None and arguments.seeds < 1:
         raise ValueError(f"--seeds is {arguments.seeds}: run at least one")
     cells = Cells(arguments.out, "noise_robustness")
@@ -325,4 +325,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -19,6 +19,13 @@ from benchmarks.common import EXPECTED, table
 from gw_agents.checkpoint import write_atomically
 
 README = EXPECTED.parents[1] / "README.md"
+READERS = {
+    "linear": "linear probe",
+    "mlp": "MLP probe",
+    "redrawn": "the same, images by matplotlib",
+    "decoded": "decoder",
+}
+"""Who reads a latent, by its name among the conditions of `domains.py`."""
 
 
 def rows_of(benchmark: str) -> list[dict[str, Any]]:
@@ -59,9 +66,7 @@ def domains() -> str:
     for row in rows_of("domains"):
         if row["condition"]["probe"] != "linear":
             what = row["claim"].removeprefix("domains/").replace("/", ": ").replace("_", " ")
-            how = {"mlp": "MLP probe", "redrawn": "the same, images by matplotlib"}.get(
-                row["condition"]["probe"], "decoded"
-            )
+            how = READERS[row["condition"]["probe"]]
             lines.append((row["scene"], what, how, f"{row['measured']:.3g}", row["condition"]["unit"]))
     return table(("scene", "latent: attribute", "how", "error", "unit"), lines)
 

@@ -30,6 +30,7 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib, supersampled
 from benchmarks.network_speed import BATCH, STACKED, encoding, training
+from gw_agents.command import say_errors
 from gw_envs.dataset import Sampler
 from gw_envs.factory.camera import FactoryCamera
 from gw_envs.factory.sim import FactorySimulation
@@ -330,4 +331,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -29,6 +29,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, write_summary
 from benchmarks.translation_report import draw, print_tables, rows_of
+from gw_agents.command import say_errors
 from gw_agents.encoder import load_domain
 from gw_agents.fitting import FitConfig
 from gw_agents.latents import domains_fingerprint, scene_attributes, scene_latents
@@ -254,8 +255,6 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
 
 def main(arguments: Arguments) -> None:
     """Run, print, draw, write."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     if len(check_modalities(arguments.modalities)) < 2:
         raise ValueError(f"--modalities {arguments.modalities[0]}: a workspace joins at least two")
     for model in arguments.models:
@@ -272,4 +271,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Arguments, description=__doc__))
+    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))

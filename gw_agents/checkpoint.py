@@ -27,7 +27,9 @@ class CheckpointError(ValueError):
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal; CheckpointError if there is none."""
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no {path}: name a folder of weights that holds it")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 

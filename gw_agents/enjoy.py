@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from gw_agents.agent_spec import AgentSpec
 from gw_agents.agents import Agent, import_zip, load_agent
-from gw_agents.evaluation import say_errors
+from gw_agents.command import say_errors
 from gw_agents.panel import Moment, draw
 from gw_agents.representations import Representation, WorkspaceVectors
 from gw_envs.assets import write_atomically

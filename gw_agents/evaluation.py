@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-import torch
 import tyro
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from gw_agents.agent_spec import scene_of
 from gw_agents.agents import Agent, load_agent
+from gw_agents.command import say_errors
 from gw_agents.representations import Representation
 from gw_envs.dataset import episode_seed
 
@@ -193,19 +193,6 @@ class Evaluation:
             rows = {name: values.tolist() for name, values in scores._asdict().items()}
             self.out.write_text(json.dumps(rows) + "\n")
         return scores
-
-
-def say_errors(command: Callable[[], Any]) -> None:
-    """Run a command; what is wrong with its input, and Ctrl-C, are told in one sentence and without a traceback."""
-    torch.set_flush_denormal(True)  # a dark background makes subnormal numbers, which are slow
-    torch.set_num_threads(1)
-    try:
-        command()
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from error
-    except KeyboardInterrupt as stop:
-        print(stop or "stopped")
-        raise SystemExit(130) from stop
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from gw_agents.agent_spec import AgentSpec
 from gw_agents.agents import Agent, create_agent
-from gw_agents.evaluation import evaluate, say_errors
+from gw_agents.command import say_errors
+from gw_agents.evaluation import evaluate
 from gw_agents.fitting import deferred_interrupt
 from gw_agents.run_state import RunState
 from gw_envs.dataset import episode_seed

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gw_agents.checkpoint import fingerprint, save_checkpoint
+from gw_agents.command import say_errors
 from gw_agents.domains.base import Domain
 from gw_agents.domains.recipes import DOMAINS, recipe
 from gw_agents.encoder import GlobalWorkspace, load_domain
@@ -219,10 +220,9 @@ class AttentionTraining:
 
 def main() -> None:
     """Read the command line and train."""
-    torch.set_flush_denormal(True)  # a dark background makes subnormal numbers, which are slow
-    torch.set_num_threads(1)
     commands: dict[str, Any] = {"domains": Domains, "workspace": WorkspaceTraining, "attention": AttentionTraining}
-    tyro.extras.subcommand_cli_from_dict(commands)()
+    command = tyro.extras.subcommand_cli_from_dict(commands)
+    say_errors(command)
 
 
 if __name__ == "__main__":

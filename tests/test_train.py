@@ -13,7 +13,7 @@ import gw_envs
 from gw_agents import enjoy, train
 from gw_agents.agent_spec import ALGORITHMS, ENCODERS, AgentSpec
 from gw_agents.agents import create_agent, load_agent
-from gw_agents.evaluation import say_errors
+from gw_agents.command import say_errors
 from gw_agents.run_state import RunState
 from gw_agents.train import TrainConfig
 

@@ -1,0 +1,19 @@
+"""What every command shares: one thread, and errors told in a sentence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def say_errors(command: Callable[[], Any]) -> None:
+    """Run a command; what is wrong with its input, and Ctrl-C, are told in one sentence and without a traceback."""
+    torch.set_flush_denormal(True)  # a dark background makes subnormal numbers, which are slow
+    torch.set_num_threads(1)
+    try:
+        command()
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from error
+    except KeyboardInterrupt as stop:
+        print(stop or "stopped")
+        raise SystemExit(130) from stop
