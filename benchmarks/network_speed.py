@@ -51,7 +51,7 @@ def training(seconds: float) -> dict[str, float]:
 
     def steps_a_second(count: int) -> float:
         """Model-steps: steps times models."""
-        steps = max(20, int(150 * seconds))
+        steps = max(100, int(600 * seconds))
         seeds, pairs = list(range(count)), [torch.arange(1000)] * count
         began = time.process_time()
         train_workspaces(config, latents, pairs, seeds, TrainingPlan(FitConfig(steps, 256, 1e-3)))
