@@ -37,6 +37,7 @@ from benchmarks.common import Cells, Row, figure, interval, make_row, table, wri
 from gw_agents import GlobalWorkspace
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import say_errors
+from gw_agents.latents import encode_rows
 from gw_agents.selection import SelectionConfig, train_attention, train_classifier
 from gw_agents.workspace.attention import PRESETS
 from gw_agents.workspace.corruption import Corrupted, corrupt, draw_directions
@@ -114,12 +115,7 @@ class Study:
         begun = collect(self.scene, split, episodes)
         acted = collect(self.scene, split, episodes // 20, seed=1, policy="random", steps_per_episode=19)
         shown = {name: np.concatenate([begun[name], acted[name]]) for name in MODALITIES}
-        with torch.inference_mode():
-            parts = [
-                self.gw.encode_domains({name: torch.from_numpy(rows[at : at + 500]) for name, rows in shown.items()})
-                for at in range(0, len(shown["image"]), 500)
-            ]
-        latents = {name: torch.cat([part[name] for part in parts]).clone() for name in MODALITIES}
+        latents = encode_rows(self.gw.domain_modules, shown)
         return latents, torch.from_numpy(labels(self.scene, shown["attributes"]))
 
     def classifier(self, seed: int) -> Any:

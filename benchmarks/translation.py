@@ -32,7 +32,7 @@ from benchmarks.translation_report import draw, print_tables, rows_of
 from gw_agents.command import say_errors
 from gw_agents.encoder import load_domain
 from gw_agents.fitting import FitConfig
-from gw_agents.latents import domains_fingerprint, scene_attributes, scene_latents
+from gw_agents.latents import domains_fingerprint, encode_rows, scene_attributes, scene_latents
 from gw_agents.objective import TrainingPlan, train_workspaces
 from gw_agents.probes import attribute_errors, mlp_probe
 from gw_agents.workspace import losses
@@ -85,6 +85,8 @@ class Arguments:
     """Which models, by the names of their losses."""
     modalities: tuple[str, ...] = ("image", "attributes")
     """What the workspaces join: two or three modalities."""
+    width: int = 12
+    """Z, numbers in the workspace vector; 12 as published."""
     hidden: int = 64
     """Width of the three hidden layers of encoders and decoders."""
     batch_size: int = 128
@@ -126,20 +128,14 @@ class Study:
             "reset": collect(self.scene, "test", count),
             "rollout": collect(self.scene, "test", count // 20, seed=1, policy="random", steps_per_episode=19),
         }
-        with torch.inference_mode():
-            return {
-                name: {
-                    "latents": {
-                        modality: torch.cat(
-                            [domain.encode(part) for part in torch.from_numpy(rows[modality]).split(500)]
-                        )
-                        for modality, domain in self.domains.items()
-                    },
-                    "attributes": rows["attributes"],
-                    "state": rows["state"],
-                }
-                for name, rows in shown.items()
+        return {
+            name: {
+                "latents": encode_rows(self.domains, rows),
+                "attributes": rows["attributes"],
+                "state": rows["state"],
             }
+            for name, rows in shown.items()
+        }
 
     @cached_property
     def read_image(self) -> Any:
@@ -196,7 +192,7 @@ def train(
     """The workspaces of a model, one for each seed."""
     arguments = study.arguments
     widths = {name: rows.shape[1] for name, rows in study.train.items()}
-    config = GWConfig(widths, hidden=arguments.hidden, losses=preset_called(model))
+    config = GWConfig(widths, arguments.width, arguments.hidden, losses=preset_called(model))
     fit = FitConfig(steps, arguments.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
     matched = [matched_scenes(seed, pairs) for seed in seeds]
     return train_workspaces(config, study.train, matched, seeds, TrainingPlan(fit, held_out=0.2))
@@ -231,9 +227,8 @@ Found = dict[tuple[str, int], list[dict[str, Any]]]
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     """All cells of a scene."""
     size, study = SIZES[arguments.preset], Study(scene, arguments)
-    inputs = (
-        f"{domains_fingerprint(study.domains)}-{arguments.hidden}-{arguments.batch_size}-{size.steps}-{size.episodes}"
-    )
+    shape = f"{arguments.width}-{arguments.hidden}-{arguments.batch_size}"
+    inputs = f"{domains_fingerprint(study.domains)}-{shape}-{size.steps}-{size.episodes}"
     shared = {"modalities": list(study.domains)}
     grid, found = list(product(arguments.models, size.pairs)), {}
     for model, pairs in tqdm(grid, desc=f"{scene} models x pairs"):

@@ -34,6 +34,15 @@ def scene_attributes(scene: str, split: str, seed: int, count: int) -> np.ndarra
     return np.concatenate([sampler.batch(index, size)["attributes"] for index, size in enumerate(sizes)])
 
 
+@torch.no_grad()
+def encode_rows(domains: Mapping[str, Domain], shown: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Latents of observations, {modality: (N, ...)} -> {modality: (N, L_d)}, encoded a batch at a time."""
+    return {
+        name: torch.cat([domain.encode(rows) for rows in torch.from_numpy(shown[name]).split(BATCH)])
+        for name, domain in domains.items()
+    }
+
+
 def scene_latents(
     domains: Mapping[str, Domain], scene: str, split: str, seed: int, count: int, cache: Path | None = None
 ) -> dict[str, Tensor]:

@@ -4,10 +4,10 @@ Everything but the table stands still. The scenery is drawn once for each layout
 frame draws only the table, cropped to the table's bounding box, and the nearer of the two wins in every pixel. The
 result is the picture of everything drawn together, which `render_full` draws.
 
-TinyRenderer reckons with 32-bit numbers, which round differently in a crop: an edge that passes within a few millionths
-of a pixel's centre may fall on its other side. Where any edge of the table comes so close to a centre (in one frame of
-40 at 64 x 64 pixels and one of 12 at 128 x 128), the table is drawn in the whole picture, with the very numbers of
-`render_full`.
+TinyRenderer's 32-bit numbers round differently in a crop, and an edge within some millionths of a pixel of a pixel's
+centre may fall on its other side. Where one of the table's edges comes so close (in one frame of 40 at 64 x 64 pixels,
+of 10 at 128 x 128), the whole picture is drawn instead of a crop. What is left is a side of the table whose brightness
+lies on the border of two levels: pixels of it were one level off in 2 frames of 100,000 at 128 x 128.
 """
 
 import math
@@ -48,7 +48,7 @@ SMALLEST, LARGEST = 32, 512
 TABLE_HEIGHT = 0.36
 """Metres from the floor to the table's top."""
 ROUNDING = 2e-7
-"""How far rounding may move an edge of the table, as a part of the picture's side; 3e-8 is the farthest seen."""
+"""How far rounding may move an edge of the table, as a part of the picture's side; 6e-8 is the farthest seen."""
 OUT_OF_SIGHT = (0.0, 0.0, -100.0)
 CACHE_BYTES = 2**26
 """How much memory a camera may take to remember the scenery of different layouts."""
@@ -100,10 +100,7 @@ def on_picture(points: NDArray[np.float64], state: FactoryState, size: int) -> N
 
 
 def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N, 4) left, top, right and bottom (both exclusive) of the pixels around each table of (M, 8, 3) `parts`.
-
-    They are the whole picture where rounding might tell a crop from it.
-    """
+    """(N, 4) left, top, right and bottom (both exclusive) around each table of (M, 8, 3) `parts`, or the whole picture."""
     pixels = on_picture(CORNERS, state, size)
     box = np.concatenate([np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1], -1)
     corners = on_picture(parts.reshape(-1, 3), state, size).reshape(-1, *parts.shape[:2], 2)
@@ -113,10 +110,7 @@ def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> ND
 
 @njit(cache=True)
 def _is_close(parts: NDArray[np.float64], margin: float) -> bool:
-    """Whether a line between two of the (8, 2) corners of one of `parts` passes a pixel's centre within `margin`.
-
-    TinyRenderer's centres have whole columns and rows. The edges of the triangles it draws are among the lines.
-    """
+    """Whether a line between two of the (8, 2) corners of a part passes a pixel's centre, in whole numbers, closely."""
     for corners in parts:
         for first in range(8):
             for second in range(first):
@@ -124,9 +118,9 @@ def _is_close(parts: NDArray[np.float64], margin: float) -> bool:
                 along, across = (1, 0) if steep else (0, 1)
                 start, end = corners[first, along], corners[second, along]
                 slope = (corners[second, across] - corners[first, across]) / (end - start)
-                for whole in range(math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1):
-                    offset = corners[first, across] + (whole - start) * slope
-                    if abs(offset - math.floor(offset + 0.5)) < margin:
+                for centre in range(math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1):
+                    place = corners[first, across] + (centre - start) * slope
+                    if abs(place - math.floor(place + 0.5)) < margin:
                         return True
     return False
 
@@ -292,8 +286,7 @@ def _load_body(name: str, client: int) -> int:
 
 def _corners_of_parts(body: int, client: int) -> NDArray[np.float64]:
     """(M, 8, 3) corners of what `body` is made of, boxes and meshes of eight corners, in its own frame, metres."""
-    box = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    parts = []
+    parts, box = [], np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     for _, _, _, extents, mesh, centre, *_ in bullet().getVisualShapeData(body, physicsClientId=client):
         lines = Path(mesh.decode()).read_text().splitlines() if mesh else []
         vertices = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
