@@ -100,7 +100,7 @@ def on_picture(points: NDArray[np.float64], state: FactoryState, size: int) -> N
 
 
 def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N, 4) left, top, right and bottom (both exclusive) around each table of (M, 8, 3) `parts`, or the whole picture."""
+    """(N, 4) left, top, right and bottom (both exclusive) around each table of (M, 8, 3) `parts`, or of the picture."""
     pixels = on_picture(CORNERS, state, size)
     box = np.concatenate([np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1], -1)
     corners = on_picture(parts.reshape(-1, 3), state, size).reshape(-1, *parts.shape[:2], 2)
@@ -108,8 +108,8 @@ def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> ND
     return np.clip(box, 0, size).astype(np.int64)
 
 
-@njit(cache=True)
-def _is_close(parts: NDArray[np.float64], margin: float) -> bool:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_close(parts: NDArray[np.float64], margin: float) -> bool:  # pragma: no cover - compiled
     """Whether a line between two of the (8, 2) corners of a part passes a pixel's centre, in whole numbers, closely."""
     for corners in parts:
         for first in range(8):
