@@ -33,7 +33,11 @@ from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES
 from gw_envs.vision import opencv
 
-UNITS = {"shape": "fraction wrong", "position": "px or m", "size": "px", "rotation": "degrees", "rgb": "of 255"}
+UNITS = {
+    "shape": "fraction wrong", "size": "px", "rotation": "degrees", "rgb": "of 255",
+    "variance": "fraction not explained", "caption_truth": "fraction not wholly true",
+}  # fmt: skip
+LENGTHS = {"simple_shapes": "px", "factory": "m"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def card(cells: Cells, scene: str, modality: str, domain: Domain, inputs: str, a
     for probe in ("linear", "mlp", "redrawn", "decoded"):
         for name in measured[0].get(probe, {}):
             values = [cell[probe][name] for cell in measured]
-            condition = {"probe": probe, "unit": UNITS.get(name, "fraction")}
+            condition = {"probe": probe, "unit": LENGTHS[scene] if name == "position" else UNITS[name]}
             rows.append(make_row(f"domains/{modality}/{name}", scene, condition, "error", values, "probe, scenes"))
     return rows
 

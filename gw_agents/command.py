@@ -15,5 +15,5 @@ def say_errors(command: Callable[[], Any]) -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as stop:
-        print(stop or "stopped")
+        print(str(stop) or "stopped")
         raise SystemExit(130) from stop

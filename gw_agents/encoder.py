@@ -253,7 +253,11 @@ class GlobalWorkspace(nn.Module):
 def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) -> Tensor:
     """{modality: weight} -> (D,) in the order of `modalities`; ValueError unless they cover them and sum to 1."""
     if set(weights) != set(modalities):
-        raise ValueError(f"weights were given for {sorted(weights)}, the observation holds {sorted(modalities)}")
+        given, held = sorted(weights), sorted(modalities)
+        raise ValueError(
+            f"weights were given for {given}, the observation holds {held}: give 0 to what should not count, or leave"
+            " it out of the observation"
+        )
     values = torch.tensor([float(weights[name]) for name in modalities])
     if not (values >= 0).all() or abs(float(values.sum()) - 1.0) > 1e-4:
         raise ValueError(f"attention weights must be non-negative and sum to 1, not {dict(weights)}")

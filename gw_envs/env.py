@@ -38,6 +38,11 @@ class _Face:
         self.render_mode, self.render_size = render_mode, int(render_size)
         self.core = self.core_type(**core_arguments)
 
+    @property
+    def state(self) -> Any:
+        """The scenes as they are, a batch (of one in a single environment): what `caption_truth` judges."""
+        return self.core.current()
+
     def _views(self) -> tuple[dict[str, Any], list[str] | None]:
         """The observations of all rows, and their sentences where language is observed."""
         shown = self.core.observe()

@@ -141,7 +141,10 @@ def _options(names: set[str]) -> str:
 
 
 def caption_truth(sentence: str, state: Any) -> dict[str, bool]:
-    """Whether what a caption says of each slot is true of one state (or a batch of one); parsed as `parse` does."""
+    """Whether what a caption says of each slot is true of one state (or a batch of one); parsed as `parse` does.
+
+    The state of an environment is `env.unwrapped.state`.
+    """
     grammar, state = grammar_of_state(state), state.batched()
     if len(state) != 1:
         raise ValueError(f"caption_truth judges one state, not {len(state)}: use captions_true for a batch")
