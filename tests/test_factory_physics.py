@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gw_envs.assets import asset_path
-from gw_envs.factory.camera import CORNERS, FactoryCamera, project
+from gw_envs.factory.camera import CORNERS, FactoryCamera, crop_boxes, project
 from gw_envs.factory.layout import are_apart, can_reach_goal, gaps, is_clear, wall_gaps
 from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
 from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, TABLE, FactoryState
@@ -215,6 +215,23 @@ def test_fast_camera_draws_what_the_full_one_draws(size):
     assert fast.dtype == np.uint8
     assert np.array_equal(fast, full)
     assert len({picture.tobytes() for picture in fast}) == len(state)
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "x", "y", "rotation"),
+    [
+        (64, 0.5939135508559859, -0.2586699862407391, 6.159050195865445),
+        (64, 0.43936547577202223, 1.3431538175711797, 1.0728067487844237),
+        (128, 0.7964514195229802, -0.03307731870894548, 1.0185033507648011),
+        (128, 1.4359004645547175, 0.2556905765077957, 1.289213675352369),
+    ],
+)
+def test_edges_through_a_pixels_centre_are_drawn_as_in_the_full_picture(size, x, y, rotation):
+    camera, state = FactoryCamera(size), FactoryState.sample(np.random.default_rng(0))
+    state.x[:], state.y[:], state.rotation[:] = x, y, rotation
+    np.testing.assert_array_equal(camera.render(state), camera.render_full(state, shadow=False))
+    assert crop_boxes(state, size, camera._parts).tolist() == [[0, 0, size, size]]
     camera.close()
 
 
