@@ -255,7 +255,7 @@ def draw(scene: str, found: Found, path: Path) -> None:
     def paint_all(axes: Any) -> None:
         paint(np.reshape(axes, (2, len(encoders))))
 
-    figure(path, paint_all, width=4.2 * len(encoders), height=7.5, columns=len(encoders), lines=2)
+    figure(path, paint_all, width=max(8.0, 4.2 * len(encoders)), height=7.5, columns=len(encoders), lines=2)
 
 
 def main(arguments: Arguments) -> None:
