@@ -34,6 +34,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
+from benchmarks.observed import observed
 from gw_agents import GlobalWorkspace
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import say_errors
@@ -42,7 +43,6 @@ from gw_agents.selection import SelectionConfig, train_attention, train_classifi
 from gw_agents.workspace.attention import PRESETS
 from gw_agents.workspace.corruption import Corrupted, corrupt, draw_directions
 from gw_envs.assets import asset_path
-from gw_envs.dataset import collect
 from gw_envs.labels import LABELS, labels
 from gw_envs.observation import MODALITIES
 
@@ -112,9 +112,8 @@ class Study:
 
     def _encode(self, split: str) -> tuple[dict[str, Tensor], Tensor]:
         episodes = self.size.episodes if split == "train" else self.size.episodes // 2
-        begun = collect(self.scene, split, episodes)
-        acted = collect(self.scene, split, episodes // 20, seed=1, policy="random", steps_per_episode=19)
-        shown = {name: np.concatenate([begun[name], acted[name]]) for name in MODALITIES}
+        parts = observed(self.scene, split, episodes).values()
+        shown = {name: np.concatenate([part[name] for part in parts]) for name in MODALITIES}
         latents = encode_rows(self.gw.domain_modules, shown)
         return latents, torch.from_numpy(labels(self.scene, shown["attributes"]))
 

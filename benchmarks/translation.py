@@ -28,17 +28,18 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, write_summary
+from benchmarks.observed import observed
 from benchmarks.translation_report import draw, print_tables, rows_of
+from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.command import say_errors
 from gw_agents.encoder import load_domain
 from gw_agents.fitting import FitConfig
-from gw_agents.latents import domains_fingerprint, encode_rows, scene_attributes, scene_latents
+from gw_agents.latents import encode_rows, scene_attributes, scene_latents
 from gw_agents.objective import TrainingPlan, train_workspaces
 from gw_agents.probes import attribute_errors, mlp_probe
 from gw_agents.workspace import losses
 from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
 from gw_envs.assets import asset_path
-from gw_envs.dataset import collect
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES, check_modalities
 
@@ -123,11 +124,7 @@ class Study:
     @cached_property
     def tests(self) -> dict[str, dict[str, Any]]:
         """Held-out observations: episode beginnings and random rollouts, encoded, with their states."""
-        count = SIZES[self.arguments.preset].episodes
-        shown = {
-            "reset": collect(self.scene, "test", count),
-            "rollout": collect(self.scene, "test", count // 20, seed=1, policy="random", steps_per_episode=19),
-        }
+        shown = observed(self.scene, "test", SIZES[self.arguments.preset].episodes)
         return {
             name: {
                 "latents": encode_rows(self.domains, rows),
@@ -228,7 +225,7 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     """All cells of a scene."""
     size, study = SIZES[arguments.preset], Study(scene, arguments)
     shape = f"{arguments.width}-{arguments.hidden}-{arguments.batch_size}"
-    inputs = f"{domains_fingerprint(study.domains)}-{shape}-{size.steps}-{size.episodes}"
+    inputs = f"{modules_fingerprint(study.domains)}-{shape}-{size.steps}-{size.episodes}"
     shared = {"modalities": list(study.domains)}
     grid, found = list(product(arguments.models, size.pairs)), {}
     for model, pairs in tqdm(grid, desc=f"{scene} models x pairs"):

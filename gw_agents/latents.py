@@ -17,12 +17,6 @@ from gw_agents.checkpoint import modules_fingerprint, write_atomically
 from gw_agents.domains.base import Domain
 from gw_envs.dataset import Sampler
 
-
-def domains_fingerprint(domains: Mapping[str, Domain]) -> str:
-    """Sixteen hexadecimal digits that change with any number in any of the domain modules."""
-    return modules_fingerprint(domains)
-
-
 BATCH = 500
 """Scenes drawn at a time; part of what `scene_latents` and `scene_attributes` agree on."""
 
@@ -58,7 +52,7 @@ def scene_latents(
     """
     path = None
     if cache is not None:
-        path = cache / f"{scene}-{split}-{seed}-{count}-{domains_fingerprint(domains)}.safetensors"
+        path = cache / f"{scene}-{split}-{seed}-{count}-{modules_fingerprint(domains)}.safetensors"
         if path.exists():
             return safetensors.torch.load_file(path)
     sampler = Sampler(scene, split, seed, tuple(domains))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gw_envs.observation import MODALITIES
+from gw_envs.vision import wrapped
 
 _INK, _FAINT, _PAPER = (235, 235, 235), (130, 130, 130), (24, 24, 28)
 _COLORS = {"image": (86, 180, 233), "attributes": (230, 159, 0), "language": (0, 158, 115)}
@@ -84,14 +85,7 @@ class _Pen:
 
     def lines(self, words: str, width: float) -> list[str]:
         """Text broken between words into lines of at most `width`."""
-        lines = [""]
-        for word in words.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if self.draw.textlength(longer, self.font) <= width * self.side:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
+        return wrapped(words, lambda line: self.draw.textlength(line, self.font) <= width * self.side)
 
 
 @cache

@@ -18,13 +18,13 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
-from gw_agents.checkpoint import fingerprint, save_checkpoint
+from gw_agents.checkpoint import fingerprint, modules_fingerprint, save_checkpoint
 from gw_agents.command import say_errors
 from gw_agents.domains.base import Domain
 from gw_agents.domains.recipes import DOMAINS, recipe
 from gw_agents.encoder import GlobalWorkspace, load_domain
 from gw_agents.fitting import FitConfig, fit, resolve_device, seed_torch
-from gw_agents.latents import domains_fingerprint, scene_attributes, scene_latents
+from gw_agents.latents import scene_attributes, scene_latents
 from gw_agents.objective import TrainingPlan, train_workspaces
 from gw_agents.selection import SelectionConfig, noisy_accuracy, train_attention, train_classifier
 from gw_agents.workspace.attention import PRESETS, Attention
@@ -154,7 +154,7 @@ class WorkspaceTraining:
         widths = {name: rows.shape[1] for name, rows in latents.items()}
         config = GWConfig(widths, self.width, self.hidden, losses=preset_called(self.losses))
         count = self.scenes if self.pairs is None else self.pairs
-        inputs = f"{domains_fingerprint(domains)} {count} of {self.scenes} {config}"
+        inputs = f"{modules_fingerprint(domains)} {count} of {self.scenes} {config}"
         settings = FitConfig(self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs)
         run = self.folders.runs / f"workspace-{self.scene}-{self.losses}-{self.width}-{count}-{self.seed}"
         (workspace,) = train_workspaces(

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.vision import opencv
+from gw_envs.vision import opencv, wrapped
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _SMALL, _TINY = 0.28, 0.18
@@ -18,7 +19,7 @@ def with_caption(frame: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     cv2, side = opencv(), len(frame)
     margin = max(2, side // 80)
     for scale in (max(_SMALL, side / 1100), _TINY):
-        lines = _wrapped(caption, side - 2 * margin, scale)
+        lines = wrapped(caption, partial(_fits, width=side - 2 * margin, scale=scale))
         line_height = round(1.4 * _text_size("n", scale)[1])
         strip = line_height * len(lines) + 2 * margin
         if strip <= side / 2:
@@ -36,16 +37,9 @@ def _text_size(text: str, scale: float) -> tuple[int, int]:
     return opencv().getTextSize(text, opencv().FONT_HERSHEY_SIMPLEX, scale, 1)[0]
 
 
-def _wrapped(text: str, width: int, scale: float) -> list[str]:
-    """The text in lines of at most `width` pixels, broken between words."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if _text_size(longer, scale)[0] <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+def _fits(line: str, width: int, scale: float) -> bool:
+    """Whether a line of text is at most `width` pixels wide."""
+    return _text_size(line, scale)[0] <= width
 
 
 def with_goal(frame: NDArray[np.uint8], ring: ArrayLike, foot: ArrayLike, tip: ArrayLike) -> NDArray[np.uint8]:

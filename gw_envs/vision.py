@@ -1,8 +1,9 @@
-"""OpenCV, imported when first needed: nothing but pictures for people and picture files needs it."""
+"""What pictures for people share: OpenCV, imported when first needed, a display to show them on, lines of text."""
 
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -34,3 +35,15 @@ def has_display() -> bool:
     refused = xcb.xcb_connection_has_error(connection)
     xcb.xcb_disconnect(connection)
     return not refused
+
+
+def wrapped(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """The text in lines that fit, broken between words; a word that does not fit alone has a line of its own."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if fits(longer):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -36,8 +36,8 @@ def preset_called(name: str) -> dict[str, float]:
     return PRESETS[name]
 
 
-def check_losses(losses: Mapping[str, float]) -> dict[str, float]:
-    """The weights, if every name is known, every weight is positive, and there is one; otherwise ValueError."""
+def check_losses(losses: Mapping[str, float]) -> None:
+    """ValueError unless there is a loss, every name is known and every weight is positive."""
     unknown = [name for name in losses if name not in LOSSES]
     if unknown or not losses:
         what = f"unknown loss {', '.join(map(repr, unknown))}" if unknown else "no loss at all"
@@ -47,7 +47,6 @@ def check_losses(losses: Mapping[str, float]) -> dict[str, float]:
         raise ValueError(
             f"the weight of {wrong[0]} is {losses[wrong[0]]}: weights are positive; leave a loss out instead"
         )
-    return dict(losses)
 
 
 @dataclass(frozen=True)
