@@ -20,7 +20,8 @@ LIMITS = """- Trained on this scene's fixed layout, its own image size and its o
 - A caption is vaguer than a picture: what is translated from language is a likely scene, not the scene. The language
   decoder says the coarsest claims, and names of colors near a border between two names are often the neighbor's.
 - The workspace holds {width} numbers, fewer than the latents together: fine detail is lost in it.
-- Attention was trained under noise in the latents, o + k C; other failures of sensors are not promised."""
+- Attention was trained under noise in the latents, o + k C, and under the failures in `gw_envs.corruption`; what else a
+  sensor may do is not promised. Of two sensors that contradict each other plausibly, a third must tell which is."""
 
 
 def card(scene: str) -> str:
@@ -42,7 +43,10 @@ def card(scene: str) -> str:
          f"{row['measured']:.3g}", row["condition"]["unit"])
         for row in rows_of("domains") if row["scene"] == scene
     ]  # fmt: skip
-    scores = ", ".join(f"{name} {score:.1%}" for name, score in attention["validation_accuracy"].items())
+    scores = ", ".join(
+        f"{name} {found['noise']:.1%} and {found['sensors']:.1%}"
+        for name, found in attention["validation_accuracy"].items()
+    )
     return f"""# Weights for {get_scene(scene).name}
 
 Domain modules, workspace and attention, each a safetensors file with a JSON config that holds its hash. Load them with
@@ -59,8 +63,8 @@ python -m gw_agents.training attention --scene {scene}
 {table(("part", "what", "steps", "seed"), parts)}
 
 Workspace: {workspace["pairs"]:,} matched scenes of the train split; losses {losses}.
-Attention, mean accuracy on the validation split under noise of sigma 0 to 100 on one modality: {scores}; `best` is
-`{attention["best"]}`.
+Attention, mean accuracy on the validation split under noise of sigma 0 to 100 on one modality, and while one sensor of
+three fails: {scores}; `best` is `{attention["best"]}`.
 
 ## What the latents know
 

@@ -39,16 +39,21 @@ def noise() -> str:
     lines = []
     for row in rows_of("noise_robustness"):
         condition = row["condition"]
-        if row["metric"] != "accuracy" or condition["sigma"] != 10.0 or len(condition["modalities"]) != 2:
+        slides = condition.get("sigma") == 10.0 and len(condition["modalities"]) == 2
+        if not slides or row["metric"] != "accuracy" or " at " in condition["train"]:
             continue
-        if row["scene"] == "factory" and condition["train"] not in ("clean", condition["test"]):
+        further = row["claim"].split("/")[2] not in ("constant", "none", "one_step", "two_step", "best", "oracle")
+        if further or (
+            row["scene"] == "factory" and condition["train"] not in ("clean", "everything", condition["test"])
+        ):
             continue  # beside the talk's scene, the rows of attention trained on the other noise
         published = "" if row["published"] is None else f"{row['published']:.0%}"
         measured = f"{row['measured']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
         _, noise, method = row["claim"].split("/")
-        lines.append((row["scene"], noise, method.replace("_", " "), condition["train"], measured, published))
-    lines.sort(key=lambda line: (line[0] == "factory", line[1]))
-    return table(("scene", "noise", "method", "trained on", "accuracy (interval)", "published"), lines)
+        networks = condition.get("networks", "published").replace("layer_norm", "ours")
+        lines.append((row["scene"], networks, noise, method.replace("_", " "), condition["train"], measured, published))
+    lines.sort(key=lambda line: (line[0] == "factory", line[1], line[2]))
+    return table(("scene", "networks", "noise", "method", "trained on", "accuracy (interval)", "published"), lines)
 
 
 SPEEDS = {
@@ -62,6 +67,12 @@ SPEEDS = {
     "steps/factory/full_render": "a step of the Factory, by one with PyBullet's render of everything",
     "encoding/simple_shapes/nature_cnn": "encoding a Simple Shapes image, by Stable-Baselines3's NatureCNN",
     "encoding/factory/nature_cnn": "encoding a Factory image, by Stable-Baselines3's NatureCNN",
+    "ppo/simple_shapes/nature_cnn": "PPO on Simple Shapes images through the workspace, by NatureCNN end to end",
+    "ppo/simple_shapes/raw_cnn": "the same, by the encoder `raw` end to end",
+    "ppo/simple_shapes/extractor": "the same, by the workspace's encoder inside the policy",
+    "ppo/factory/nature_cnn": "PPO on Factory images through the workspace, by NatureCNN end to end",
+    "ppo/factory/raw_cnn": "the same, by the encoder `raw` end to end",
+    "ppo/factory/extractor": "the same, by the workspace's encoder inside the policy",
     "training/stacked": "training five workspaces in a stack, by one after the other",
 }
 """What is measured by what, for the claims that the README shows."""
@@ -107,8 +118,78 @@ def translation() -> str:
     return table(("scene", "model", "translation", "times fewer pairs than tr (interval)", "published"), lines)
 
 
+def shown(rows: list[dict[str, Any]], **wanted: Any) -> str:
+    """Mean and interval of the row whose condition holds what is wanted; empty if there is none."""
+    for row in rows:
+        if wanted.items() <= row["condition"].items():
+            return f"{row['measured']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+    return ""
+
+
+def sensors() -> str:
+    """Accuracy while sensors fail, and what each method costs."""
+    rows, lines = rows_of("noise_robustness"), []
+    pair, every = ["image", "attributes"], ["image", "attributes", "language"]
+    methods = dict.fromkeys(row["claim"].split("/")[2] for row in rows if row["claim"].startswith("noise/cost/"))
+    for scene in dict.fromkeys(row["scene"] for row in rows):
+        for method in methods:
+            of = {
+                part: [r for r in rows if r["scene"] == scene and r["claim"] == f"noise/{part}/{method}"]
+                for part in ("sensor/all", "several", "cost")
+            }
+            cost = {row["metric"]: row["measured"] for row in of["cost"]}
+            if not cost:
+                continue
+            lines.append((
+                scene, method.replace("_", " "), shown(of["sensor/all"], severity=1.0, modalities=pair),
+                shown(of["sensor/all"], severity=1.0, modalities=every),
+                shown(of["several"], at_once=2, corruption="10"), shown(of["several"], at_once=2, corruption="sensors"),
+                f"{cost['parameters']:,.0f}", f"{cost['milliseconds']:.2f}",
+            ))  # fmt: skip
+    headers = (
+        "scene", "method", "one of two sensors fails", "one of three", "two of three in noise", "two of three fail",
+        "numbers learned", "ms a decision",
+    )  # fmt: skip
+    return table(headers, lines)
+
+
+def classification() -> str:
+    """Classes read from z of one modality and of the other."""
+    rows, lines = rows_of("classification"), []
+    for scene, task in dict.fromkeys((row["scene"], row["condition"]["task"]) for row in rows):
+        for model in dict.fromkeys(row["claim"].split("/")[2] for row in rows if row["claim"].count("/") == 2):
+            of = [
+                (row["claim"].split("/")[1], row["condition"]["train"] == row["condition"]["test"], row["measured"])
+                for row in rows
+                if (row["scene"], row["condition"]["task"], row["condition"]["test_on"]) == (scene, task, "reset")
+                and row["claim"].endswith(f"/{model}")
+                and row["condition"].get("pairs") in (0, 1500)
+            ]
+            if of:
+                kinds = (("linear", True), ("linear", False), ("zero_shot", False))
+                means = [[value for kind, same, value in of if (kind, same) == wanted] for wanted in kinds]
+                lines.append((scene, task, model, *(f"{sum(m) / len(m):.1%}" if m else "" for m in means)))
+    return table(("scene", "task", "model", "probe, same modality", "probe, other modality", "zero-shot"), lines)
+
+
+def odd_one_out() -> str:
+    """Accuracy of the odd one out, by what it is tested on."""
+    rows = rows_of("odd_one_out")
+    found: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        train, test = row["condition"]["train"], row["condition"]["test"]
+        kind = "mixed" if test == "mixed" else "same" if test == train else "other"
+        key = (row["scene"], row["condition"]["task"], row["claim"].split("/")[1])
+        found.setdefault(key, {}).setdefault(kind, []).append(row["measured"])
+    lines = [
+        (*key, *(f"{sum(of[k]) / len(of[k]):.1%}" for k in ("same", "other", "mixed"))) for key, of in found.items()
+    ]
+    return table(("scene", "differs in", "model", "same modality", "other modality", "mixed"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "noise": noise, "throughput": throughput, "domains": domains, "translation": translation,
+    "sensors": sensors, "classification": classification, "odd_one_out": odd_one_out,
 }  # fmt: skip
 
 

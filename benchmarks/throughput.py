@@ -29,7 +29,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib, supersampled
-from benchmarks.network_speed import BATCH, STACKED, encoding, training
+from benchmarks.network_speed import BATCH, IDS, STACKED, encoding, learning, training
 from gw_agents.command import say_errors
 from gw_envs.dataset import Sampler
 from gw_envs.factory.camera import FactoryCamera
@@ -41,13 +41,14 @@ SIZES = (1, 16, 64, 256)
 """How many scenes side by side."""
 MODALITIES = (("attributes",), ("image",), ("language",), ("image", "attributes"), ("image", "attributes", "language"))
 """What steps observe."""
-IDS = {"simple_shapes": "GWSimpleShapes-v0", "factory": "GWFactory-v0"}
 BASELINES = {
     ("simple_shapes", "render"): (("render", "matplotlib"), ("render", "copy")),
     ("simple_shapes", "steps"): (("render", "matplotlib"),),
     ("factory", "steps"): (("steps", "full_render"), ("steps", "physics")),
 }
 """(scene, subject) -> what it stands beside at every number of scenes, as (subject, name)."""
+PPO_STEPS = 128
+"""Steps in each environment that PPO learns from while it is timed."""
 REDRAWS = "nothing: the measurement is repeated"
 
 
@@ -56,7 +57,8 @@ class Arguments:
     """Throughput of renderers, captions and environments."""
 
     preset: Literal["quick", "full"] = "full"
-    """Quick times everything for 0.05 s instead of 0.3 s and leaves out 256 Factory scenes."""
+    """Quick times everything for 0.05 s instead of 0.3 s, lets PPO learn for a quarter of the steps, and leaves out 256
+    Factory scenes."""
     repeats: int = 5
     """How often everything is measured."""
     out: Path = Path("results")
@@ -173,6 +175,7 @@ def jobs(arguments: Arguments) -> dict[tuple[str, str], Callable[[], Rates]]:
     """What is measured in every repeat: (scene, subject) -> rates."""
     quick = arguments.preset == "quick"
     seconds, sizes = (0.05, SIZES[:-1]) if quick else (0.3, SIZES)
+    n_steps = PPO_STEPS // 4 if quick else PPO_STEPS
     return {
         ("simple_shapes", "render"): lambda: drawing(seconds),
         ("simple_shapes", "captions"): lambda: captions("simple_shapes", seconds),
@@ -180,6 +183,8 @@ def jobs(arguments: Arguments) -> dict[tuple[str, str], Callable[[], Rates]]:
         ("simple_shapes", "encoding"): lambda: encoding("simple_shapes", seconds, rate),
         ("factory", "encoding"): lambda: encoding("factory", seconds, rate),
         ("simple_shapes", "training"): lambda: training(seconds),
+        ("simple_shapes", "ppo"): lambda: learning("simple_shapes", n_steps),
+        ("factory", "ppo"): lambda: learning("factory", n_steps),
         ("simple_shapes", "steps"): lambda: steps("simple_shapes", SIZES, seconds),
         ("factory", "camera 64"): lambda: looking(64, seconds),
         ("factory", "camera 128"): lambda: looking(128, seconds),
@@ -242,6 +247,13 @@ def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
     for scene in (shapes, factory):
         subject = "encoding"
         summary.add(f"encoding/{scene}/nature_cnn", scene, {"batch": BATCH}, (subject, "ours"), (subject, "nature_cnn"))
+    for scene in (shapes, factory):
+        condition = {"num_envs": BATCH, "modalities": "image"}
+        for other in ("nature_cnn", "raw_cnn"):
+            summary.add(f"ppo/{scene}/{other}", scene, condition, ("ppo", "gw"), ("ppo", other))
+        for trained in ("nothing", "everything"):
+            about = condition | {"trained": trained}
+            summary.add(f"ppo/{scene}/extractor", scene, about, ("ppo", "gw"), ("ppo", f"extractor_{trained}"))
     condition = {"model": "tr+cont+dcy+cy", "stacked": STACKED}
     summary.add("training/stacked", shapes, condition, ("training", "stacked"), ("training", "single"))
     for scene in (shapes, factory):

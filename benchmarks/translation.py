@@ -10,14 +10,13 @@ tried at `SEARCH_PAIRS`, the best by the model's own paired losses on the held-o
 """
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import tyro
 from torch import Tensor
@@ -28,27 +27,17 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, write_summary
+from benchmarks.compared import MODELS, SCENES, Compared, Shape
 from benchmarks.observed import observed
 from benchmarks.translation_report import draw, print_tables, rows_of
-from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.command import say_errors
-from gw_agents.encoder import load_domain
-from gw_agents.fitting import FitConfig
-from gw_agents.latents import encode_rows, scene_attributes, scene_latents
-from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.latents import encode_rows, scene_attributes
 from gw_agents.probes import attribute_errors, mlp_probe
 from gw_agents.workspace import losses
-from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
-from gw_envs.assets import asset_path
+from gw_agents.workspace.model import Workspace, preset_called
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES, check_modalities
 
-SCENES = 100_000
-"""Training scenes: what "all" means."""
-SEARCH = tuple(product((1e-3, 3e-3), (1e-3, 1e-1)))
-"""Learning rate and weight decay of every trial."""
-SEARCH_PAIRS = 700
-SEARCH_SEED = 100
 RETRIEVED = 1000
 """Scenes among which the matching one is looked for."""
 
@@ -59,18 +48,23 @@ class Size:
 
     seeds: int
     """Workspaces of each model and number of pairs; a seed redraws weights, batches and which scenes are matched."""
-    pairs: tuple[int, ...]
-    """Numbers of matched scenes."""
+    pairs: Mapping[str, tuple[int, ...]]
+    """Numbers of matched scenes, by scene."""
     steps: int
     """Optimiser steps of each; the search takes half as many."""
     episodes: int
     """Held-out episode beginnings; rollouts bring as many observations again."""
 
 
+SCENE_NAMES = ("simple_shapes", "factory")
+FULL = {
+    "simple_shapes": (50, 200, 500, 1500, 5000),
+    "factory": (200, 500, 1500, 5000),
+}
 SIZES = {
-    "quick": Size(2, (50, 500, 5000), 300, 1000),
-    "full": Size(5, (50, 200, 500, 1000, 2500, 10_000, SCENES), 1500, 2000),
-    "long": Size(5, (500, 1000, 2500), 4500, 2000),
+    "quick": Size(2, dict.fromkeys(SCENE_NAMES, (50, 500, 5000)), 300, 1000),
+    "full": Size(3, FULL, 2500, 2000),
+    "long": Size(3, dict.fromkeys(SCENE_NAMES, (500, 1500, 5000)), 7500, 2000),
 }
 
 
@@ -82,16 +76,12 @@ class Arguments:
     """Which scene."""
     preset: Literal["quick", "full", "long"] = "quick"
     """How much is done: minutes, hours, or three times the steps at a few numbers of pairs."""
-    models: tuple[str, ...] = tuple(name for name in PRESETS if name != "broad+cont")
+    models: tuple[str, ...] = MODELS
     """Which models, by the names of their losses."""
     modalities: tuple[str, ...] = ("image", "attributes")
     """What the workspaces join: two or three modalities."""
-    width: int = 12
-    """Z, numbers in the workspace vector; 12 as published."""
-    hidden: int = 64
-    """Width of the three hidden layers of encoders and decoders."""
-    batch_size: int = 128
-    """Matched scenes a step; as many unmatched ones of each modality."""
+    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
+    """What all workspaces have in common."""
     weights: Path | None = None
     """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
     out: Path = Path("results")
@@ -100,31 +90,25 @@ class Arguments:
 
 @dataclass
 class Study:
-    """One scene: its latents, encoded once, and how they are read."""
+    """One scene: its models, its held-out observations, encoded once, and how translations are read."""
 
-    scene: str
-    arguments: Arguments
+    compared: Compared
+    episodes: int
 
     @cached_property
-    def folder(self) -> Path:
-        """Of the domain modules."""
-        return (self.arguments.weights or asset_path("weights")) / self.scene
+    def scene(self) -> str:
+        """Its name."""
+        return self.compared.scene
 
     @cached_property
     def domains(self) -> dict[str, Any]:
         """The frozen domain modules."""
-        names = [name for name in MODALITIES if name in self.arguments.modalities]
-        return {name: load_domain(self.folder, name, self.scene)[0] for name in names}
-
-    @cached_property
-    def train(self) -> dict[str, Tensor]:
-        """{modality: (SCENES, L_d)}, row i of each from scene i."""
-        return scene_latents(self.domains, self.scene, "train", 0, SCENES, self.arguments.out / "latents")
+        return dict(self.compared.domains)
 
     @cached_property
     def tests(self) -> dict[str, dict[str, Any]]:
         """Held-out observations: episode beginnings and random rollouts, encoded, with their states."""
-        shown = observed(self.scene, "test", SIZES[self.arguments.preset].episodes)
+        shown = observed(self.scene, "test", self.episodes)
         return {
             name: {
                 "latents": encode_rows(self.domains, rows),
@@ -138,7 +122,7 @@ class Study:
     def read_image(self) -> Any:
         """Image latents -> attribute vectors: a probe, since no attributes are drawn in an image."""
         known = torch.from_numpy(scene_attributes(self.scene, "train", 0, SCENES))
-        return mlp_probe(self.scene, self.train["image"], known)
+        return mlp_probe(self.scene, self.compared.latents["image"], known)
 
     @torch.no_grad()
     def in_units(self, target: str, latents: Tensor, test: dict[str, Any]) -> dict[str, float]:
@@ -178,70 +162,27 @@ def retrieval(a: Tensor, b: Tensor) -> float:
     return float(0.5 * ((similar.argmax(0) == matched).float().mean() + (similar.argmax(1) == matched).float().mean()))
 
 
-def matched_scenes(seed: int, count: int) -> Tensor:
-    """(count,) which scenes a seed knows all modalities of: the first of a shuffle, so that more hold the fewer."""
-    return torch.randperm(SCENES, generator=torch.Generator().manual_seed(seed))[:count]
-
-
-def train(
-    study: Study, model: str, pairs: int, seeds: Sequence[int], steps: int, setting: tuple[float, float]
-) -> list[Workspace]:
-    """The workspaces of a model, one for each seed."""
-    arguments = study.arguments
-    widths = {name: rows.shape[1] for name, rows in study.train.items()}
-    config = GWConfig(widths, arguments.width, arguments.hidden, losses=preset_called(model))
-    fit = FitConfig(steps, arguments.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
-    matched = [matched_scenes(seed, pairs) for seed in seeds]
-    return train_workspaces(config, study.train, matched, seeds, TrainingPlan(fit, held_out=0.2))
-
-
-def search(study: Study, model: str, steps: int) -> dict[str, float]:
-    """{"learning rate, weight decay": the model's own paired losses on its held-out pairs} of every trial."""
-    found = {}
-    kept = round(0.2 * SEARCH_PAIRS)
-    rows = matched_scenes(SEARCH_SEED, SEARCH_PAIRS)[:kept]
-    latents = {name: values[rows] for name, values in study.train.items()}
-    for setting in SEARCH:
-        (workspace,) = train(study, model, SEARCH_PAIRS, [SEARCH_SEED], steps, setting)
-        found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(workspace, latents)
-    return found
-
-
-@torch.no_grad()
-def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
-    """What a model is chosen by: its translation error, or its contrastive loss where it has no other paired loss."""
-    z = {a: workspace.enter(a, rows) for a, rows in latents.items()}
-    ways = list(permutations(latents, 2))
-    if workspace.config.losses.keys() == {"contrastive"}:
-        return float(np.mean([float(losses.contrastive(z[a], z[b], workspace.log_scale)) for a, b in ways]))
-    return float(np.mean([float(losses.translation(workspace.broadcast(z[a], [b])[b], latents[b])) for a, b in ways]))
-
-
 Found = dict[tuple[str, int], list[dict[str, Any]]]
 """By model and number of pairs, the figures of each seed."""
 
 
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     """All cells of a scene."""
-    size, study = SIZES[arguments.preset], Study(scene, arguments)
-    shape = f"{arguments.width}-{arguments.hidden}-{arguments.batch_size}"
-    inputs = f"{modules_fingerprint(study.domains)}-{shape}-{size.steps}-{size.episodes}"
-    shared = {"modalities": list(study.domains)}
-    grid, found = list(product(arguments.models, size.pairs)), {}
-    for model, pairs in tqdm(grid, desc=f"{scene} models x pairs"):
-        how = f"{inputs}-{preset_called(model)}"
-        trial = {**shared, "model": model, "search": SEARCH_PAIRS}
-        errors = cells.run(scene, trial, SEARCH_SEED, how, partial(search, study, model, size.steps // 2))
-        best = min(errors, key=lambda name: errors[name])
-        setting = (float(best.split(",")[0]), float(best.split(",")[1]))
+    size = SIZES[arguments.preset]
+    modalities = check_modalities(arguments.modalities)
+    compared = Compared(scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights)
+    study, found = Study(compared, size.episodes), Found()
+    for pairs, model in tqdm(list(product(size.pairs[scene], arguments.models)), desc=f"{scene} pairs x models"):
 
-        def work(
-            seeds: list[int], model: str = model, pairs: int = pairs, setting: tuple[float, float] = setting
-        ) -> list[dict[str, Any]]:
-            return [measure(study, workspace) for workspace in train(study, model, pairs, seeds, size.steps, setting)]
+        def work(seeds: list[int], model: str = model, pairs: int = pairs) -> list[dict[str, Any]]:
+            return [measure(study, workspace) for workspace in compared.workspaces(model, pairs, seeds)]
 
-        condition = {**shared, "model": model, "pairs": pairs, "setting": best}
-        found[model, pairs] = cells.run_together(scene, condition, range(size.seeds), how, work)
+        rate, decay = compared.setting(model)
+        condition = {
+            "model": model, "pairs": pairs, "modalities": list(modalities), "learning_rate": rate, "decay": decay,
+        }  # fmt: skip
+        inputs = f"{compared.inputs(model)}-{size.episodes}"
+        found[model, pairs] = cells.run_together(scene, condition, range(size.seeds), inputs, work)
     return found
 
 
@@ -253,7 +194,7 @@ def main(arguments: Arguments) -> None:
         preset_called(model)
     cells = Cells(arguments.out, "translation")
     rows: list[Row] = []
-    for scene in ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,):
+    for scene in SCENE_NAMES if arguments.scene == "both" else (arguments.scene,):
         found = run_scene(arguments, scene, cells)
         modalities = [name for name in MODALITIES if name in arguments.modalities]
         rows += rows_of(scene, modalities, found)

@@ -26,7 +26,7 @@ GRADES = ((4.0, "+++"), (2.0, "++"), (1.25, "+"))
 """Semi-supervision: a model earns this by needing so many times fewer pairs than `tr`."""
 ALIGNED, TRANSLATES, RECONSTRUCTS = 0.5, 0.3, 0.2
 """Alignment and broadcast: a plus each for R@1 of at least, and translation and demi-cycle errors of at most these."""
-JUDGED_AT = 2500
+JUDGED_AT = 1500
 """Pairs at which alignment and broadcast are judged."""
 RULES = (
     f"Rules. Few pairs: +++, ++, + for a label efficiency of at least {', '.join(f'{g:g}' for g, _ in GRADES)}, the"

@@ -151,6 +151,11 @@ def load_agent(
         CheckpointError: a file is missing, truncated or of another schema version, or the agent is not what was asked
             for, or the workspace is not the one it was trained on.
     """
+    if Path(path).suffix == ".zip":
+        raise CheckpointError(
+            f"{path} is a zip file of Stable-Baselines3, which holds pickles, and nothing is unpickled here: use"
+            " import_zip, or python -m gw_agents.enjoy --trust"
+        )
     folder, name = find_agent(path)
     config = read_config(folder, name, "agent", scene_of(env_id) if env_id else None)
     where = f"{folder}/{name}.json"
@@ -229,12 +234,26 @@ def split_path(path: str | Path) -> tuple[Path, str]:
 
 
 def find_agent(path: str | Path) -> tuple[Path, str]:
-    """The folder and the name of an agent; a bare name that is not here is that of a shipped one."""
+    """The folder and the name of an agent; a bare name that is not here is that of a shipped one.
+
+    Raises CheckpointError naming the shipped ones if there is no such agent.
+    """
     folder, name = split_path(path)
-    if str(path) == name and not Path(f"{name}.json").exists():
+    if (folder / f"{name}.json").exists():
+        return folder, name
+    if str(path) == name:
         with suppress(FileNotFoundError):
-            folder = asset_path(f"agents/{name}.json").parent
-    return folder, name
+            return asset_path(f"agents/{name}.json").parent, name
+    known = ", ".join(shipped_agents()) or "none"
+    raise CheckpointError(f"there is no agent {str(path)!r}: name its file, or a shipped agent ({known})")
+
+
+def shipped_agents() -> tuple[str, ...]:
+    """The names of the agents that are shipped, for `load_agent`."""
+    try:
+        return tuple(sorted(path.stem for path in asset_path("agents").glob("*.json")))
+    except FileNotFoundError:
+        return ()
 
 
 def aliases(module: nn.Module) -> dict[str, str]:

@@ -17,3 +17,5 @@ def say_errors(command: Callable[[], Any]) -> None:
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped")
         raise SystemExit(130) from stop
+    finally:
+        torch.set_flush_denormal(False)  # whoever called the command in this process keeps exact arithmetic

@@ -5,9 +5,10 @@ z = gw.encode(observation)
 picture = gw.translate(observation, source="language", target="image")
 """
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +24,7 @@ from gw_agents.workspace.attention import Attention, AttentionConfig
 from gw_agents.workspace.model import Codes, GWConfig, Workspace
 from gw_envs.assets import asset_path
 from gw_envs.language import VOCABULARY
-from gw_envs.observation import MODALITIES, SCENES, check_modalities, get_scene
+from gw_envs.observation import SCENES, Scene, check_modalities
 
 AttentionChoice = str | Mapping[str, float] | None
 """None for the even mean of what is present, a name, or explicit weights by modality that sum to 1."""
@@ -43,8 +44,8 @@ class GlobalWorkspace(nn.Module):
         """Join the parts.
 
         Args:
-            scene: the scene they were trained on.
-            domains: the domain module of each modality of the workspace.
+            scene: name of the scene they were trained on, ours or another.
+            domains: the domain module of each modality of the workspace, whatever its key.
             workspace: encoders and decoders.
             attentions: attention modules by name.
             best: the one of them that `attention="best"` means.
@@ -56,7 +57,7 @@ class GlobalWorkspace(nn.Module):
             wide, wanted = domains[name].latent_width, workspace.config.latents[name]
             if wide != wanted:
                 raise ValueError(f"the {name} domain has a latent of {wide} numbers, the workspace reads {wanted}")
-        self.scene = get_scene(scene)
+        self.scene = SCENES.get(scene, Scene(scene, fields=(), image_size=0))  # of another's, the name alone is known
         self.domains = nn.ModuleDict({name: domains[name] for name in workspace.modalities})
         self.workspace = workspace
         self.attentions = nn.ModuleDict(attentions or {})
@@ -102,7 +103,7 @@ class GlobalWorkspace(nn.Module):
                 f"no weights called {str(name)!r}: give one of {', '.join(SCENES)}, or a folder of weights"
             )
         config = read_config(folder, "workspace", "workspace")
-        scene = get_scene(config["scene"]).name
+        scene = config["scene"]
         if str(name) in SCENES and scene != str(name):
             raise CheckpointError(f"{folder}/workspace.json was trained for the scene {scene!r}, not for {str(name)!r}")
         workspace = Workspace(GWConfig(**config["arguments"]))
@@ -121,7 +122,11 @@ class GlobalWorkspace(nn.Module):
 
     @torch.inference_mode()
     def encode(
-        self, observation: Mapping[str, Any], attention: AttentionChoice = None, return_weights: bool = False
+        self,
+        observation: Mapping[str, Any],
+        attention: AttentionChoice = None,
+        return_weights: bool = False,
+        failed: Literal["refuse", "ignore"] = "refuse",
     ) -> Any:
         """The workspace vector of one observation or of a batch.
 
@@ -130,13 +135,27 @@ class GlobalWorkspace(nn.Module):
             attention: None for the even mean of the modalities present; the name of an attention module ("one_step",
                 "two_step", "best", ...); or explicit weights, {modality: weight} for those present, summing to 1.
             return_weights: whether to return the fusion weights too.
+            failed: what to do with a reading that holds NaN or infinite values: "refuse" it, or "ignore" it as that of
+                a sensor that has failed, whose weight is 0. Where every modality has failed, z is 0, with a warning.
 
         Returns:
             (Z,) or (B, Z) float32 in (-1, 1); with `return_weights` a pair of that and {modality: () or (B,) weights}.
         """
+        if failed not in ("refuse", "ignore"):
+            raise ValueError(f"failed is {failed!r}: what holds NaN can be refused or ignored")
+        lost: dict[str, NDArray[np.bool_]] = {}
+        if failed == "ignore":
+            observation, lost = self._without_failed(observation)
         tensors, single = self._read(observation)
         latents = self.encode_domains(tensors)
-        z, weights = self.fuse_latents(latents, attention)
+        mask = None
+        if lost:
+            count = len(next(iter(latents.values())))
+            gone = [np.broadcast_to(lost.get(name, np.zeros(())), count).astype(bool) for name in latents]
+            mask = torch.from_numpy(np.stack(gone, 1)).to(self.device)
+            if mask.all(1).any():
+                warnings.warn("every modality of an observation has failed: its workspace vector is 0", stacklevel=2)
+        z, weights = self.fuse_latents(latents, attention, mask)
         found = z.cpu().numpy()
         if not return_weights:
             return found[0] if single else found
@@ -154,13 +173,11 @@ class GlobalWorkspace(nn.Module):
             target: the modality to decode; may be among the sources.
 
         Returns:
-            (S, S, 3) uint8 image, (A,) float32 attributes or (MAX_TOKENS,) int64 token ids; a batch has B of them.
+            What the target's domain module decodes: of ours, (S, S, 3) uint8 image, (A,) float32 attributes or
+            (MAX_TOKENS,) int64 token ids; a batch has B of them.
         """
-        sources = check_modalities(source)
-        (wanted,) = check_modalities(target)
-        for name in (*sources, wanted):
-            if name not in self.modalities:
-                raise ValueError(f"this workspace has no {name}: it knows {', '.join(self.modalities)}")
+        sources = known_modalities(self, source)
+        (wanted,) = known_modalities(self, (target,))
         missing = [name for name in sources if name not in observation]
         if missing:
             raise ValueError(
@@ -184,19 +201,31 @@ class GlobalWorkspace(nn.Module):
         """{modality: (B, ...)} observations -> {modality: (B, L_d)} standardised unimodal latents."""
         return {name: cast(Domain, self.domains[name]).encode(tensor) for name, tensor in tensors.items()}
 
-    def fuse_latents(self, latents: Mapping[str, Tensor], attention: AttentionChoice = None) -> tuple[Tensor, Tensor]:
-        """{modality: (B, L_d)} -> (B, Z) workspace vectors and (B, D) fusion weights in the order of `latents`."""
+    def fuse_latents(
+        self, latents: Mapping[str, Tensor], attention: AttentionChoice = None, failed: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """{modality: (B, L_d)} -> (B, Z) workspace vectors and (B, D) fusion weights in the order of `latents`.
+
+        `failed` (B, D) is true where a modality is known to have failed: its weight is 0.
+        """
         codes = self.workspace.encode(latents)
-        weights = self._weights(latents, codes, attention)
+        weights = self._weights(latents, codes, attention, failed)
         return self.workspace.fuse(codes, weights), weights
 
-    def _weights(self, latents: Mapping[str, Tensor], codes: Codes, attention: AttentionChoice) -> Tensor:
+    def _weights(
+        self, latents: Mapping[str, Tensor], codes: Codes, attention: AttentionChoice, failed: Tensor | None
+    ) -> Tensor:
         count = len(next(iter(latents.values())))
-        if attention is None:
-            return torch.full((count, len(latents)), 1.0 / len(latents), device=self.device)
         if isinstance(attention, str):
-            return self.attention_called(attention)(latents, codes, self.workspace)
-        return explicit_weights(attention, tuple(latents)).to(self.device).expand(count, -1)
+            return self.attention_called(attention)(latents, codes, self.workspace, failed)
+        if attention is None:
+            weights = torch.full((count, len(latents)), 1.0 / len(latents), device=self.device)
+        else:
+            weights = explicit_weights(attention, tuple(latents)).to(self.device).expand(count, -1)
+        if failed is None:
+            return weights
+        kept = weights.masked_fill(failed, 0.0)
+        return kept / kept.sum(1, keepdim=True).clamp(min=1e-12)
 
     def attention_called(self, name: str) -> Attention:
         """The attention module of that name; ValueError naming the known ones if there is none."""
@@ -206,48 +235,34 @@ class GlobalWorkspace(nn.Module):
             raise ValueError(f"unknown attention {name!r}: this workspace has {names}")
         return self.attentions[known]  # type: ignore[return-value]
 
+    def _without_failed(self, observation: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
+        """The observation with zeros where a reading holds NaN or infinite values, and () or (B,) where that was so."""
+        cleaned, lost = dict(observation), {}
+        for name in known_modalities(self, observation):
+            array = np.asarray(observation[name])
+            axes = len(self.domain_modules[name].shape)
+            if array.dtype.kind != "f" or array.ndim < axes:
+                continue
+            bad = ~np.isfinite(array).all(tuple(range(array.ndim - axes, array.ndim)))
+            if bad.any():
+                cleaned[name] = np.where(np.expand_dims(bad, tuple(range(-axes, 0))), np.float32(0), array)
+                lost[name] = bad
+        return cleaned, lost
+
     def _read(self, observation: Mapping[str, Any]) -> tuple[dict[str, Tensor], bool]:
-        """Checked tensors with a batch axis, in canonical order, and whether there was none."""
+        """Checked tensors with a batch axis, in the workspace's order, and whether there was none."""
         if not isinstance(observation, Mapping) or not observation:
             raise ValueError(f"an observation is a dict with at least one of {', '.join(self.modalities)}")
-        unknown = [name for name in observation if name not in self.modalities]
-        if unknown:
-            raise ValueError(f"unknown modality {unknown[0]!r}: this workspace knows {', '.join(self.modalities)}")
-        arrays = {name: np.asarray(observation[name]) for name in MODALITIES if name in observation}
-        singles = {array.ndim == self._shape(name)[0] for name, array in arrays.items()}
+        arrays = {name: np.asarray(observation[name]) for name in known_modalities(self, observation)}
+        domains = self.domain_modules
+        singles = {array.ndim == len(domains[name].shape) for name, array in arrays.items()}
         counts = {len(array) for array in arrays.values() if array.ndim}
         if len(singles) > 1 or (singles == {False} and len(counts) > 1):
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
             raise ValueError(f"the modalities disagree on the batch: {shapes}")
         single = singles == {True}
-        return {name: self._tensor(name, array[None] if single else array) for name, array in arrays.items()}, single
-
-    def _shape(self, modality: str) -> tuple[int, tuple[int, ...]]:
-        """Axes and shape of one observation of the modality."""
-        shape = {
-            "image": (getattr(self.domains["image"], "size", 0),) * 2 + (3,) if modality == "image" else (),
-            "attributes": (self.scene.attribute_width,),
-            "language": (-1,),
-        }[modality]
-        return len(shape), shape
-
-    def _tensor(self, modality: str, array: NDArray) -> Tensor:
-        """A batch of one modality as a tensor on the device; ValueError if shape, dtype or values are unfit."""
-        kinds = {"image": ("uint8", "u"), "attributes": ("float32", "f"), "language": ("int64", "iu")}
-        wanted, kind = kinds[modality]
-        _, shape = self._shape(modality)
-        fits = array.ndim == 1 + len(shape) and all(w in (-1, s) for w, s in zip(shape, array.shape[1:], strict=True))
-        if not fits or array.dtype.kind not in kind or (modality == "image" and array.dtype != np.uint8):
-            form = "(tokens,)" if modality == "language" else str(shape)
-            raise ValueError(
-                f"{modality} is {array.dtype} of shape {array.shape}: {self.scene.name} gives {wanted} of shape {form},"
-                " or a batch of such"
-            )
-        if modality == "attributes" and not np.isfinite(array).all():
-            raise ValueError("attributes hold NaN or infinite values: give finite numbers in [-1, 1]")
-        if modality == "language" and array.size and (array.min() < 0 or array.max() >= len(VOCABULARY)):
-            raise ValueError(f"language holds token ids outside 0..{len(VOCABULARY) - 1}, the vocabulary")
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=wanted)).to(self.device)
+        batches = {name: array[None] if single else array for name, array in arrays.items()}
+        return {name: domains[name].check(rows, name).to(self.device) for name, rows in batches.items()}, single
 
 
 def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) -> Tensor:
@@ -267,9 +282,15 @@ def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) 
 def load_domain(folder: Path, modality: str, scene: str) -> tuple[Domain, str]:
     """A domain module, frozen, and the hash of its weights; raises CheckpointError."""
     config = read_config(folder, modality, "domain", scene)
-    if modality == "language" and config.get("vocabulary") != VOCABULARY.fingerprint:
+    kind = config.get("domain", modality)
+    if kind not in DOMAINS:
+        raise CheckpointError(
+            f"{folder}/{modality}.json holds a domain of the kind {kind!r}, and known are {', '.join(DOMAINS)}: add its"
+            " class to gw_agents.domains.recipes.DOMAINS before loading it"
+        )
+    if kind == "language" and config.get("vocabulary") != VOCABULARY.fingerprint:
         raise CheckpointError(f"{folder}/{modality}.json was trained on another vocabulary: train it anew")
-    domain = DOMAINS[modality](**config["arguments"])
+    domain = DOMAINS[kind](**config["arguments"])
     load_into(domain, read_tensors(folder, modality, config), f"{folder}/{modality}.safetensors")
     return domain.freeze(), config["sha256"]
 
@@ -314,20 +335,21 @@ class GWObservation(gym.ObservationWrapper):
 def usable_modalities(space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None) -> tuple[str, ...]:
     """The modalities to encode from an observation space; ValueError saying which keys it misses."""
     keys = tuple(space.spaces) if isinstance(space, gym.spaces.Dict) else ()
-    asked = (
-        tuple(name for name in gw.modalities if name in keys) if modalities is None else check_modalities(modalities)
-    )
+    asked = tuple(name for name in gw.modalities if name in keys)
+    if modalities is not None:
+        asked = known_modalities(gw, modalities)
     missing = [name for name in asked or gw.modalities if name not in keys]
     if missing:
         held = f"the keys {', '.join(keys)}" if keys else f"no keys at all, being a {type(space).__name__}"
         raise ValueError(f"the environment's observation misses {', '.join(missing)}: it has {held}")
-    return known_modalities(gw, asked)
+    return asked
 
 
-def known_modalities(gw: GlobalWorkspace, modalities: Sequence[str]) -> tuple[str, ...]:
-    """The modalities in canonical order; ValueError if there are none or if the workspace lacks one."""
-    asked = check_modalities(modalities)
+def known_modalities(gw: GlobalWorkspace, modalities: Iterable[str]) -> tuple[str, ...]:
+    """The modalities in the workspace's order; ValueError if there are none or if the workspace lacks one."""
+    asked = [modalities] if isinstance(modalities, str) or not isinstance(modalities, Iterable) else modalities
     unknown = [name for name in asked if name not in gw.modalities]
     if unknown:
-        raise ValueError(f"this workspace has no {unknown[0]}: it knows {', '.join(gw.modalities)}")
-    return asked
+        known = ", ".join(gw.modalities)
+        raise ValueError(f"unknown modality {unknown[0]!r}, this workspace has no {unknown[0]}: it knows {known}")
+    return check_modalities(modalities, gw.modalities)

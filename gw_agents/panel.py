@@ -119,7 +119,9 @@ def _draw_weights(pen: _Pen, moment: Moment) -> None:
 
 def _draw_caption(pen: _Pen, moment: Moment) -> None:
     _named(pen, (0.04, 0.48), "language", moment.observed)
-    for number, line in enumerate(pen.lines(moment.caption, 0.62)[:4]):
+    lines = pen.lines(moment.caption, 0.62)
+    shown = lines if len(lines) <= 4 else [*lines[:3], f"{lines[3]} ..."]
+    for number, line in enumerate(shown):
         pen.text((0.04, 0.525 + 0.04 * number), line, _INK if "language" in moment.observed else _FAINT)
 
 
@@ -134,8 +136,8 @@ def _draw_rewards(pen: _Pen, moment: Moment) -> None:
 
     pen.text((0.04, 0.695), "return, and reward of each step", _FAINT)
     pen.draw.line([place(0, 0), place(moment.steps, 0)], fill=(70, 70, 70))
-    for value in {round(high, 1), 0.0}:
-        pen.draw.text(place(0, value), f"{value:g} ", _FAINT, pen.font, anchor="rm")
+    for value in (0.0, *(end for end in (low, high) if abs(end) > 0.12 * (high - low))):  # or they lie on one another
+        pen.draw.text(place(0, value), f"{round(value, 1):g} ", _FAINT, pen.font, anchor="rm")
     pen.draw.text(place(moment.steps, low), f"{moment.steps} steps", _FAINT, pen.font, anchor="ra")
     for step, reward in enumerate(moment.rewards, 1):
         pen.draw.line([place(step, 0), place(step, reward)], fill=(110, 110, 150), width=pen.width(0.004))

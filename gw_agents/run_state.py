@@ -82,9 +82,14 @@ class RunState:
         }
         if getattr(model, "replay_buffer", None) is not None:
             state["replay"] = read_replay(model.replay_buffer)
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:  # given the path, torch would not say why it can't write
+                torch.save(state, file)
+
         try:
-            write_atomically(self.path, lambda temporary: torch.save(state, temporary))
-        except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+            write_atomically(self.path, write)
+        except (OSError, RuntimeError) as error:
             raise OSError(f"{self.path} could not be written ({error}); the checkpoint before it is intact") from error
         self.saved = monotonic()
 

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from torch import nn
 
 import gw_envs
+from gw_agents.domains.base import Domain
 from gw_agents.encoder import AttentionChoice, GlobalWorkspace, usable_modalities
 from gw_agents.representations import Representation, WorkspaceVectors
 from gw_envs.corruption import Corruption, Faults
@@ -118,6 +119,15 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
     return venv
 
 
+def core_of(venv: VecEnv) -> Any:
+    """The core of our environments, of the first row where there are several; None if it is elsewhere or they aren't.
+
+    Elsewhere is where environments are in processes of their own.
+    """
+    near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
+    return venv.get_attr("core", 0)[0] if near else None
+
+
 class CorruptVecObservation(VecEnvWrapper):
     """Failing sensors around a VecEnv: row i as `gw_envs.corruption.CorruptObservation` seeded like it, to the bit."""
 
@@ -131,8 +141,7 @@ class CorruptVecObservation(VecEnvWrapper):
                 environments are in processes of their own.
         """
         super().__init__(venv)
-        near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
-        core = venv.get_attr("core", 0)[0] if near else None
+        core = core_of(venv)
         self.corruption = Corruption(venv.observation_space, faults, core=core, num_rows=venv.num_envs, **arguments)
 
     def reset(self) -> dict[str, NDArray]:
@@ -171,13 +180,16 @@ class RepresentedVecEnv(VecEnvWrapper):
         shown: Any
         shown, reward, over, infos = self.venv.step_wait()
         ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
-        if ended:
-            last = [infos[row]["terminal_observation"] for row in ended]
-            read = self.representation.modalities
-            vectors = self.representation({name: np.stack([one[name] for one in last]) for name in read})
-            for row, vector in zip(ended, vectors, strict=True):
-                infos[row]["terminal_observation"] = vector
-        return self.representation(shown), reward, over, infos
+        if not ended:
+            return self.representation(shown), reward, over, infos
+        last = [infos[row]["terminal_observation"] for row in ended]
+        rows = {
+            name: np.concatenate([shown[name], [one[name] for one in last]]) for name in self.representation.modalities
+        }
+        represented = self.representation(rows)  # once for all of them: a few rows alone would cost as much as many
+        for row, vector in zip(ended, represented[self.num_envs :], strict=True):
+            infos[row]["terminal_observation"] = vector
+        return represented[: self.num_envs], reward, over, infos
 
 
 class GWVecObservation(RepresentedVecEnv):
@@ -186,7 +198,7 @@ class GWVecObservation(RepresentedVecEnv):
     def __init__(
         self,
         venv: VecEnv,
-        gw: GlobalWorkspace,
+        gw: GlobalWorkspace | str,
         modalities: Sequence[str] | None = None,
         attention: AttentionChoice = None,
     ) -> None:
@@ -194,22 +206,30 @@ class GWVecObservation(RepresentedVecEnv):
 
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
-            gw: the workspace.
+            gw: the workspace; or the name of a scene, or a folder of weights, to load it from, as configuration files
+                can say it.
             modalities: those to encode; all that are observed by default. Leaving one out of the environment's own
                 `modalities` too saves its rendering.
             attention: as in `GlobalWorkspace.encode`.
         """
-        self.gw, self.attention = gw, attention
-        self.modalities = usable_modalities(venv.observation_space, gw, modalities)
-        super().__init__(venv, WorkspaceVectors(gw, self.modalities, attention))
+        self.gw, self.attention = GlobalWorkspace.from_pretrained(gw) if isinstance(gw, str) else gw, attention
+        core = core_of(venv)
+        if core is not None and core.scene.name != self.gw.scene.name:
+            raise ValueError(
+                f"the workspace knows the scene {self.gw.scene.name!r}, and the environments show {core.scene.name!r}:"
+                " give the workspace of their scene"
+            )
+        self.modalities = usable_modalities(venv.observation_space, self.gw, modalities)
+        super().__init__(venv, WorkspaceVectors(self.gw, self.modalities, attention))
 
 
 class GWFeaturesExtractor(BaseFeaturesExtractor):
     """The encoder inside the policy, Dict observation -> z, for training it on with the policy.
 
-    Twelve and more times slower than `GWVecObservation`, which is equal where nothing is trained. Stable-Baselines3
-    does two things to a policy's networks that would undo the pretraining, and neither gets through: `ortho_init`
-    overwrites every layer, and `set_training_mode` wakes dropout and batch norm.
+    Learning from images is about five times slower than with `GWVecObservation` where nothing is trained, though equal,
+    and about ten times where everything is (`throughput/ppo` among the benchmarks). Stable-Baselines3 does two things
+    to a policy's networks that would undo the pretraining, and neither gets through: `ortho_init` overwrites every
+    layer, and `set_training_mode` wakes dropout and batch norm.
     """
 
     def __init__(
@@ -244,13 +264,7 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """{modality: (B, ...)} as SB3 prepares them -> (B, Z)."""
-        tensors = {name: observations[name] for name in self.modalities}
-        if "image" in tensors:
-            image = tensors["image"]  # SB3 scaled it to 0..1 and moved the colours to the front
-            image = image.permute(0, 2, 3, 1) if image.shape[1] == 3 else image
-            tensors["image"] = (image * 255.0).round().to(torch.uint8)
-        if "language" in tensors:
-            tensors["language"] = tensors["language"].long()
+        tensors = {name: as_observed(self.gw.domain_modules[name], observations[name]) for name in self.modalities}
         return self.gw.fuse_latents(self.gw.encode_domains(tensors), self.attention)[0]
 
     def apply(self, fn: Any) -> "GWFeaturesExtractor":
@@ -260,6 +274,14 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
     def train(self, mode: bool = True) -> "GWFeaturesExtractor":
         """Stay in evaluation mode, as the domain modules were frozen."""
         return super().train(False)
+
+
+def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
+    """(B, ...) rows as SB3 prepares them for a policy -> (B, ...) as the environment gave them."""
+    if domain.dtype is np.uint8 and len(domain.shape) == 3:  # SB3 scaled it to 0..1 and moved the colours to the front
+        image = rows.permute(0, 2, 3, 1) if rows.shape[1] == 3 else rows
+        return (image * 255.0).round().to(torch.uint8)
+    return rows.to(getattr(torch, domain.dtype.__name__))
 
 
 class TokenExtractor(BaseFeaturesExtractor):

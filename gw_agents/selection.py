@@ -1,22 +1,28 @@
-"""Teaching attention which modality to trust: a frozen workspace, a frozen classifier, and noise on one side at a time.
+"""Teaching attention which modality to trust, on a frozen workspace, while modalities are corrupted.
 
-The classifier is trained first, on clean workspace vectors under random fusion weights; then attention is trained to
-keep its accuracy while one modality of every sample is corrupted (the slides' two stages).
+As published, in two stages: a classifier is trained on clean workspace vectors under random fusion weights and frozen;
+then attention is trained to keep it right while one modality of every sample is corrupted. The other way here needs no
+labels: attention is trained to restore the workspace vector that the clean observation would have given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gw_agents.domains.base import mlp
+from gw_agents.domains.base import Domain, mlp
 from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_agents.latents import encode_rows
 from gw_agents.objective import random_weights
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
-from gw_agents.workspace.corruption import corrupt
+from gw_agents.workspace.corruption import corrupt, replace
 from gw_agents.workspace.model import Workspace
+from gw_envs.corruption import corrupt as corrupt_rows
 
 Latents = Mapping[str, Tensor]
 
@@ -70,72 +76,164 @@ def train_classifier(
     return classifier
 
 
+Loss = Callable[[Tensor, Callable[[], Tensor], Tensor], Tensor]
+"""((B, Z) z of corrupted latents, gives (B, Z) z of the clean ones evenly fused, (B,) scene numbers) -> () error."""
+
+
+def keeps_right(classifier: nn.Module, labels: Tensor) -> Loss:
+    """The published loss: cross-entropy of a frozen classifier of z; `labels` (N,) are class indices of the scenes."""
+    return lambda z, clean, rows: cross_entropy(classifier(z), labels[rows])
+
+
+def restores(z: Tensor, clean: Callable[[], Tensor], rows: Tensor) -> Tensor:
+    """Needs no labels: the squared distance to the clean z."""
+    return (z - clean()).square().mean()
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What happens to latents while attention learns."""
+
+    config: SelectionConfig
+    """How strong latent noise is."""
+    directions: Latents | None = None
+    """Fixed directions of latent noise, or None for random ones."""
+    failures: Mapping[str, Tensor] | None = None
+    """{modality: (K, N, L_d)} latents of the same N scenes as K failing sensors show them; None for latent noise alone.
+    Where given, half of what is corrupted is so."""
+    most: int = 1
+    """How many modalities fail at once, at most; at least one always stays clean."""
+    clean: float = 0.0
+    """Fraction of samples in which nothing fails."""
+
+    def __call__(self, latents: Latents, rows: Tensor) -> dict[str, Tensor]:
+        """Corrupt {modality: (B, L_d)}, the latents of the scenes `rows` (B,); draws from torch's generator."""
+        count, low, high = len(rows), self.config.low_sigma, self.config.high_sigma
+        sigma = low * (high / low) ** torch.rand(count)
+        number = torch.randint(1, max(2, min(self.most + 1, len(latents))), (count,))
+        number = torch.where(torch.rand(count) < self.clean, 0, number)
+        noisy = corrupt(latents, sigma, torch.default_generator, self.directions, number)
+        if self.failures is None:
+            return noisy.latents
+        shown = {name: kinds[torch.randint(len(kinds), (count,)), rows] for name, kinds in self.failures.items()}
+        return replace(noisy.latents, shown, noisy.hit & (torch.rand(noisy.hit.shape) < 0.5))
+
+
+def every_subset(modalities: Sequence[str]) -> list[tuple[str, ...]]:
+    """All subsets of two or more."""
+    return [names for size in range(2, len(modalities) + 1) for names in combinations(modalities, size)]
+
+
 def train_attention(
     preset: str,
     workspace: Workspace,
-    classifier: nn.Module,
+    loss_of: Loss,
     latents: Latents,
-    labels: Tensor,
     seed: int,
-    config: SelectionConfig,
-    directions: Latents | None = None,
+    damage: Damage,
     subsets: Sequence[tuple[str, ...]] | None = None,
+    every: Latents | None = None,
 ) -> Attention:
-    """An attention module that keeps the frozen classifier right under noise.
+    """An attention module that keeps a loss low while modalities are corrupted.
 
     Args:
         preset: a name in `gw_agents.workspace.attention.PRESETS`.
         workspace: frozen.
-        classifier: frozen, of z.
-        latents: {modality: (N, L_d)} of clean scenes.
-        labels: (N,) class indices.
+        loss_of: `keeps_right(...)` or `restores`.
+        latents: {modality: (N, L_d)} of clean scenes, to learn from.
         seed: of weights, batches and noise.
-        config: how to train.
-        directions: fixed noise directions, or None for random ones.
+        damage: what happens to them.
         subsets: which modalities are present, one subset picked at each step; all of them by default.
+        every: {modality: (N, L_d)} clean latents of all modalities that the attention will ever see, if they are more
+            than it learns from: they are looked at once, for what errors are usual.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown attention preset {preset!r}: the presets are {', '.join(PRESETS)}")
     seed_torch(seed, 2)
-    widths = {name: rows.shape[1] for name, rows in latents.items()}
+    known = latents if every is None else every
+    widths = {name: rows.shape[1] for name, rows in known.items()}
     attention = Attention(AttentionConfig(widths, workspace.config.width, **PRESETS[preset]))
-    choices = list(subsets or [tuple(latents)])
+    attention.prepare(known, workspace)
+    choices, config = list(subsets or [tuple(latents)]), damage.config
+    count = len(next(iter(latents.values())))
 
     def loss(step: int, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = torch.randint(len(labels), (config.batch_size,))
+        rows = torch.randint(count, (config.batch_size,))
         present = choices[int(torch.randint(len(choices), ()))]
-        span = torch.rand(len(rows))
-        sigma = config.low_sigma * (config.high_sigma / config.low_sigma) ** span
-        batch = corrupt(
-            {name: latents[name][rows] for name in present}, sigma, torch.default_generator, directions
-        ).latents
+        clean = {name: latents[name][rows] for name in present}
+        shown = damage(clean, rows)
         with torch.no_grad():
-            codes = workspace.encode(batch)
-        z = workspace.fuse(codes, attention(batch, codes, workspace))
-        error = cross_entropy(classifier(z), labels[rows])
-        return error, {"cross_entropy": error}
+            codes = workspace.encode(shown)
+        z = workspace.fuse(codes, attention(shown, codes, workspace))
+        error = loss_of(z, lambda: workspace.fuse(workspace.encode(clean)), rows)
+        return error, {"error": error}
 
-    _fit(attention, loss, config, seed)
-    return attention
+    if attention.trainable:
+        _fit(attention, loss, config, seed)
+    return attention.requires_grad_(False).eval()
 
 
 @torch.inference_mode()
-def noisy_accuracy(
+def robust_accuracy(
     attention: Attention,
     workspace: Workspace,
     classifier: nn.Module,
     latents: Latents,
     labels: Tensor,
-    sigma: float,
+    failures: Latents,
     subsets: Sequence[tuple[str, ...]],
-    seed: int = 0,
-) -> float:
-    """Accuracy averaged over `subsets` of modalities, one of them corrupted; arguments as for `train_attention`."""
-    generator = torch.Generator().manual_seed(seed)
-    right = []
-    for present in subsets:
-        batch = corrupt({name: latents[name] for name in present}, sigma, generator).latents
-        codes = workspace.encode(batch)
-        z = workspace.fuse(codes, attention(batch, codes, workspace))
-        right.append((classifier(z).argmax(-1) == labels).float().mean())
-    return float(torch.stack(right).mean())
+    sigmas: Sequence[float] = (0.0, 3.0, 10.0, 30.0, 100.0),
+) -> dict[str, float]:
+    """{"noise": accuracy under latent noise on one modality, "sensors": while one sensor of all fails}.
+
+    Args:
+        attention: what is judged.
+        workspace: frozen.
+        classifier: frozen, of z.
+        latents: {modality: (N, L_d)} of clean scenes.
+        labels: (N,) class indices.
+        failures: {modality: (K, N, L_d)} as from `failed_latents`.
+        subsets: of modalities, over which the accuracy under noise is averaged.
+        sigmas: standard deviations of the noise.
+    """
+
+    def right(shown: Latents) -> float:
+        codes = workspace.encode(shown)
+        found = classifier(workspace.fuse(codes, attention(shown, codes, workspace))).argmax(-1)
+        return float((found == labels).float().mean())
+
+    noise = []
+    for present, sigma in product(subsets, sigmas):
+        clean = {name: latents[name] for name in present}
+        noise.append(right(corrupt(clean, sigma, torch.Generator().manual_seed(0)).latents))
+    sensors = [right({**latents, name: rows}) for name, kinds in failures.items() for rows in kinds]
+    return {"noise": float(np.mean(noise)), "sensors": float(np.mean(sensors))}
+
+
+def failed_latents(
+    domains: Mapping[str, Domain],
+    shown: Mapping[str, NDArray],
+    kinds: Mapping[str, Sequence[str]],
+    seed: int,
+    severity: tuple[float, float] = (1.0, 1.0),
+) -> dict[str, Tensor]:
+    """Latents of observations as failing sensors show them: {modality: (K, N, L_d)}, one of the K for each kind.
+
+    Args:
+        domains: frozen domain modules.
+        shown: {modality: (N, ...)} observations.
+        kinds: {modality: K names in `gw_envs.corruption.KINDS`}. What a frozen sensor still shows is the observation
+            of the row before, another episode's.
+        seed: of what happens.
+        severity: drawn evenly from this range for every row.
+    """
+    found = {}
+    for name, names in kinds.items():
+        parts = []
+        for kind in names:
+            rng = np.random.default_rng([seed, *kind.encode()])
+            strength = rng.uniform(*severity, len(shown[name]))
+            rows = corrupt_rows(name, kind, shown[name], strength, rng, previous=np.roll(shown[name], 1, 0))
+            parts.append(encode_rows({name: domains[name]}, {name: rows})[name])
+        found[name] = torch.stack(parts)
+    return found

@@ -7,8 +7,9 @@ Interrupted by Ctrl-C or by anything else, the same command goes on from the las
 takes a finished run further. The agent is left in the run's folder, beside a TensorBoard log of its training.
 """
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 import tyro
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from tqdm import tqdm
 
 from gw_agents.agent_spec import AgentSpec
@@ -111,6 +112,8 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
         raise ValueError("steps, episodes and evaluate_every must be at least 1")
     chosen: dict[str, Any] = {} if config.learning_rate is None else {"learning_rate": config.learning_rate}
     agent = create_agent(config.spec(), config.n_envs, config.seed, config.device, **chosen)
+    if config.test_modalities is not None:
+        agent.represent(config.test_modalities)  # so that what can't be tested is told before the training
     model, folder = agent.model, config.folder()
     state = RunState(folder / "state.pt", {**config.settings(), "workspace": agent.representation.fingerprint()})
     if state.resume(model):
@@ -119,7 +122,7 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
         state.save(model)  # so that a folder that can't be written is told at once
     assert model.env is not None
     model.env.seed(episode_seed("train", config.seed, model.num_timesteps))
-    model.set_logger(configure(str(folder), ["tensorboard"]))
+    model.set_logger(Logger(str(folder), [_Log(folder)]))
     try:
         if model.num_timesteps < config.steps:
             _learn(agent, config, state, quiet)
@@ -148,6 +151,42 @@ def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> N
             f"stopped after {model.num_timesteps:,} of {config.steps:,} steps; the same command goes on from"
             f" {state.path}"
         )
+
+
+class _Log(TensorBoardOutputFormat):
+    """TensorBoard's log; where it can't be written any more, that is said once, and training goes on without it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.failed = folder, False
+        try:
+            with _silent_threads():
+                super().__init__(str(folder))
+        except OSError as error:
+            raise OSError(f"the log in {folder} could not be written ({error}); the checkpoint is intact") from error
+
+    def write(self, *values: Any, **more: Any) -> None:
+        if self.failed:
+            return
+        try:
+            with _silent_threads():
+                super().write(*values, **more)
+        except OSError as error:
+            self.failed = True
+            tqdm.write(f"the log in {self.folder} could not be written ({error}); training goes on without it")
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+@contextmanager
+def _silent_threads() -> Iterator[None]:
+    """What fails in TensorBoard's own thread is raised again where it is waited for: no traceback of the thread too."""
+    before, threading.excepthook = threading.excepthook, lambda failure: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class _Follower(BaseCallback):

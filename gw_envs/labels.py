@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gw_envs.observation import values_from_attributes
+from gw_envs.observation import get_scene, values_from_attributes
 
 COLOR_FAMILIES = ("neutral", "warm", "cool")
 """The three color families, in the order of their index."""
@@ -36,13 +36,48 @@ def color_family(values: Mapping[str, Any]) -> NDArray[np.int64]:
     return np.where(chroma <= NEUTRAL_CHROMA, 0, np.where(warm, 1, 2))
 
 
-LABELS: dict[str, tuple[str, Callable[[Mapping[str, Any]], NDArray[np.int64]]]] = {
-    "simple_shapes": ("shape", shape),
-    "factory": ("color family", color_family),
-}
-"""Each scene's three-class task: its name, and the function that tells the class."""
+def size(values: Mapping[str, Any]) -> NDArray[np.int64]:
+    """(N,) 0 small (up to 9 pixels), 1 middling, 2 large (from 12)."""
+    return np.digitize(np.round(values["size"]), (10, 12))
+
+
+def third(along: Any, low: float, high: float) -> NDArray[np.int64]:
+    """(N,) which third of [low, high] a coordinate lies in."""
+    return np.clip((np.asarray(along, np.float64) - low) / (high - low) * 3, 0, 2).astype(np.int64)
+
+
+def quarter(values: Mapping[str, Any]) -> NDArray[np.int64]:
+    """(N,) which quarter turn the rotation is nearest to, from 0 to 3, counter-clockwise from up."""
+    return np.floor(np.asarray(values["rotation"], np.float64) / (np.pi / 2) + 0.5).astype(np.int64) % 4
+
+
+def _region(scene: str) -> Callable[[Mapping[str, Any]], NDArray[np.int64]]:
+    """(N,) which of 3 x 3 regions the object is in, by row from the bottom, then by column."""
+    spans = {field.name: (field.low, field.high) for field in get_scene(scene).fields}
+    return lambda values: 3 * third(values["y"], *spans["y"]) + third(values["x"], *spans["x"])
+
+
+Labels = Callable[[NDArray], NDArray[np.int64]]
+"""(N, A) attribute vectors -> (N,) class indices."""
+
+
+def _of(scene: str, label: Callable[[Mapping[str, Any]], NDArray[np.int64]]) -> Labels:
+    return lambda attributes: label(values_from_attributes(scene, attributes))
+
+
+TASKS: dict[str, dict[str, Labels]] = {
+    scene: {name: _of(scene, label) for name, label in tasks.items()}
+    for scene, tasks in {
+        "simple_shapes": {
+            "shape": shape, "size": size, "color family": color_family, "region": _region("simple_shapes"),
+            "pose": quarter,
+        },
+        "factory": {"color family": color_family, "region": _region("factory"), "pose": quarter},
+    }.items()
+}  # fmt: skip
+"""What each scene can be classified by; its three-class task, which the figures are about, comes first."""
 
 
 def labels(scene: str, attributes: NDArray) -> NDArray[np.int64]:
     """(N, A) attribute vectors -> (N,) class indices of the scene's three-class task."""
-    return LABELS[scene][1](values_from_attributes(scene, attributes))
+    return next(iter(TASKS[get_scene(scene).name].values()))(attributes)

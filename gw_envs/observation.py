@@ -5,7 +5,7 @@ attribute fields alone; nothing here knows how a scene is drawn or moved.
 """
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -104,19 +104,19 @@ def get_scene(name: str) -> Scene:
     return SCENES[name]
 
 
-def check_modalities(modalities: Iterable[str]) -> tuple[str, ...]:
-    """The modalities asked for, in canonical order; ValueError if there are none, or unknown or repeated ones."""
+def check_modalities(modalities: Iterable[str], known: Sequence[str] = MODALITIES) -> tuple[str, ...]:
+    """The modalities asked for, in the order of `known`; ValueError if there are none, or unknown or repeated ones."""
     if not isinstance(modalities, Iterable):
-        raise ValueError(f"modalities is {modalities!r}: name at least one of {', '.join(MODALITIES)}")
+        raise ValueError(f"modalities is {modalities!r}: name at least one of {', '.join(known)}")
     asked = (modalities,) if isinstance(modalities, str) else tuple(modalities)
-    unknown = [name for name in asked if name not in MODALITIES]
+    unknown = [name for name in asked if name not in known]
     if unknown:
-        raise ValueError(f"unknown modality {unknown[0]!r}: the modalities are {', '.join(MODALITIES)}")
+        raise ValueError(f"unknown modality {unknown[0]!r}: the modalities are {', '.join(known)}")
     if not asked:
-        raise ValueError(f"modalities is empty: name at least one of {', '.join(MODALITIES)}")
+        raise ValueError(f"modalities is empty: name at least one of {', '.join(known)}")
     if len(set(asked)) != len(asked):
         raise ValueError(f"modalities {asked} names one twice: name each at most once")
-    return tuple(name for name in MODALITIES if name in asked)
+    return tuple(name for name in known if name in asked)
 
 
 def observation_space(

@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 import gw_envs
 from gw_agents import CheckpointError, GlobalWorkspace
 from gw_agents.agent_spec import ALGORITHMS, AgentSpec
-from gw_agents.agents import create_agent, import_zip, load_agent
+from gw_agents.agents import create_agent, import_zip, load_agent, shipped_agents
 from gw_agents.evaluation import evaluate, run_episodes
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, make_vec
 from gw_envs import assets
@@ -166,9 +166,17 @@ def test_shipped_agents_have_names(saved, tmp_path, monkeypatch):
     assert load_agent("walker").spec.env_id == SHAPES
 
 
+@pytest.mark.parametrize("name", shipped_agents())
+def test_shipped_agents_reach_the_goal(name):
+    assert evaluate(load_agent(name), episodes=20).success.mean() >= 0.9
+
+
 def test_truncated_and_missing(saved, tmp_path):
-    with pytest.raises(CheckpointError, match="no checkpoint 'nobody'"):
-        load_agent(tmp_path / "nobody")
+    for path in ("nobody", tmp_path / "nobody"):
+        with pytest.raises(CheckpointError, match=r"no agent '.*nobody': name its file, or a shipped agent"):
+            load_agent(path)
+    with pytest.raises(CheckpointError, match="is a zip file of Stable-Baselines3"):
+        load_agent(tmp_path / "theirs.zip")
     weights = saved.with_suffix(".safetensors")
     weights.write_bytes(weights.read_bytes()[:-4])
     with pytest.raises(CheckpointError, match="truncated"):

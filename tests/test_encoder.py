@@ -157,3 +157,24 @@ def test_from_pretrained_refuses_what_does_not_fit(tmp_path):
     (renamed / "workspace.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="another image domain"):
         GlobalWorkspace.from_pretrained(renamed)
+
+
+def test_a_reading_that_is_not_a_number_is_a_failed_sensor_only_when_asked(gw):
+    shown = Sampler(gw.scene.name, "test", 0).batch(0, 3)
+    broken = {**shown, "attributes": shown["attributes"].copy()}
+    broken["attributes"][1, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        gw.encode(broken)
+    for attention in (None, "best", {"image": 0.2, "attributes": 0.5, "language": 0.3}):
+        z, weights = gw.encode(broken, attention, return_weights=True, failed="ignore")
+        usual = gw.encode(shown, attention)
+        assert np.allclose(z[[0, 2]], usual[[0, 2]], atol=1e-6)
+        assert weights["attributes"][1] == 0
+        assert sum(rows[1] for rows in weights.values()) == pytest.approx(1.0, abs=1e-5)
+    rest = {name: rows[1] for name, rows in shown.items() if name != "attributes"}
+    one = gw.encode({name: rows[1] for name, rows in broken.items()}, failed="ignore")
+    assert np.allclose(one, gw.encode(rest), atol=1e-6)
+    with pytest.warns(UserWarning, match="every modality"):
+        assert not gw.encode({"attributes": broken["attributes"][1]}, failed="ignore").any()
+    with pytest.raises(ValueError, match="refused or ignored"):
+        gw.encode(shown, failed="perhaps")

@@ -109,8 +109,23 @@ def test_ppo_on_raw_tokens(env_id):
     venv.close()
 
 
-def test_refusals(gw):
+def test_workspace_by_name(env_id, gw):
+    venv = GWVecObservation(make_vec(env_id, seed=0, modalities=("attributes",)), SCENE_OF[env_id])
+    expected = GWVecObservation(make_vec(env_id, seed=0, modalities=("attributes",)), gw)
+    assert np.array_equal(venv.reset(), expected.reset())
+    venv.close()
+    expected.close()
+
+
+def test_refusals(env_id, gw):
     with pytest.raises(ValueError, match="GWFactory-v0"):
         make_vec("GWMoon-v0")
     with pytest.raises(ValueError, match="misses image"):
         GWVecObservation(make_vec_env("CartPole-v1"), gw, ("image",))
+    with pytest.raises(ValueError, match="misses image, attributes, language: it has no keys at all, being a Box"):
+        GWVecObservation(make_vec_env("CartPole-v1"), gw)
+    (other,) = set(gw_envs.ENV_IDS) - {env_id}
+    for venv in (make_vec(other, modalities=("language",)), make_vec_env(other, env_kwargs={"modalities": "language"})):
+        with pytest.raises(ValueError, match=f"knows the scene '{gw.scene.name}', and the environments show"):
+            GWVecObservation(venv, gw)
+        venv.close()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.network_speed import learning
 from benchmarks.throughput import MODALITIES, SIZES, at_each_count, draw_costs, rate, summarise
 
 CLAIMS = (
@@ -12,6 +13,10 @@ CLAIMS = (
     ("camera/full_render", {"size": 128}),
     ("steps/factory/full_render", {}),
     ("encoding/factory/nature_cnn", {}),
+    ("ppo/simple_shapes/nature_cnn", {}),
+    ("ppo/simple_shapes/raw_cnn", {}),
+    ("ppo/factory/extractor", {"trained": "nothing"}),
+    ("ppo/factory/extractor", {"trained": "everything"}),
     ("training/stacked", {}),
 )
 
@@ -22,6 +27,8 @@ def made_up(factor: float) -> dict:
     ours = {f"ours {n}": 100.0 * factor for n in SIZES}
     others = ("matplotlib", "matplotlib_new_figure", "matplotlib_one_patch", "opencv_supersampled")
     render = ours | {f"copy {n}": 100.0 for n in SIZES} | dict.fromkeys(others, 100.0)
+    rivals = ("nature_cnn", "raw_cnn", "extractor_nothing", "extractor_everything")
+    ppo = {"gw": 100.0 * factor} | dict.fromkeys(rivals, 100.0)
     look = {"ours": 100.0 * factor, "full_render": 100.0}
     return {
         ("simple_shapes", "render"): render,
@@ -31,6 +38,8 @@ def made_up(factor: float) -> dict:
         ("simple_shapes", "encoding"): {"ours": 100.0 * factor, "nature_cnn": 100.0},
         ("factory", "encoding"): {"ours": 100.0 * factor, "nature_cnn": 100.0},
         ("simple_shapes", "training"): {"single": 100.0, "stacked": 100.0 * factor},
+        ("simple_shapes", "ppo"): ppo,
+        ("factory", "ppo"): ppo,
         ("factory", "camera 64"): look,
         ("factory", "camera 128"): look,
         ("factory", "steps"): steps | {"full_render": 100.0, "physics": 100.0},
@@ -61,3 +70,9 @@ def test_rate_counts_calls():
     found = rate(lambda: calls.append(sum(range(20_000))), 5, 0.02)
     assert len(calls) >= 2  # the first one only warms up
     assert 0 < found <= 5 * len(calls) / 0.02
+
+
+def test_ppo_is_timed_in_each_way():
+    found = learning("simple_shapes", 8)
+    assert set(found) == set(made_up(1.0)["simple_shapes", "ppo"])
+    assert min(found.values()) > 0

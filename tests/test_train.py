@@ -77,9 +77,9 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     run(tmp_path)
     before = (tmp_path / "state.pt").read_bytes()
 
-    def full(state, path):
-        path.write_bytes(b"half")
-        raise RuntimeError("PytorchStreamWriter failed writing file")
+    def full(state, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="the checkpoint before it is intact"):
@@ -87,6 +87,27 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert (tmp_path / "state.pt").read_bytes() == before
     monkeypatch.undo()
     assert run(tmp_path, steps=1200).model.num_timesteps == 3 * 512
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_log_that_cannot_be_written_does_not_end_the_training(tmp_path, monkeypatch, capsys):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    run(tmp_path)
+    with monkeypatch.context() as changed:
+        changed.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+        with pytest.raises(OSError, match=r"the log in .* could not be written .*No space left.*; the checkpoint"):
+            run(tmp_path, steps=1200)
+    log_opens = train._Log.__init__
+
+    def full_once_open(self, folder):
+        log_opens(self, folder)
+        monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+
+    monkeypatch.setattr(train._Log, "__init__", full_once_open)
+    assert run(tmp_path, steps=1200).model.num_timesteps == 3 * 512
+    assert capsys.readouterr().out.count("training goes on without it") == 1
 
 
 def test_replay_and_entropy_go_on(tmp_path):
@@ -113,6 +134,8 @@ def test_replay_and_entropy_go_on(tmp_path):
         ({"algo": "sac", "actions": "discrete"}, "no discrete actions"),
         ({"weights": "nowhere"}, "no weights called 'nowhere'"),
         ({"modalities": ("sound",)}, "sound"),
+        ({"test_modalities": ("sound",)}, "sound"),
+        ({"encoder": "raw", "test_modalities": ("language",)}, "its policy can't be given language"),
         ({"env": "GWMoon-v0"}, "GWMoon-v0"),
     ],
 )

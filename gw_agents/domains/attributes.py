@@ -1,8 +1,10 @@
-"""The attributes domain: an autoencoder of the attribute vector."""
+"""The domains of vectors: an autoencoder of our attribute vectors, and one of float vectors of any range."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
@@ -12,6 +14,8 @@ class AttributesDomain(Domain):
     """(B, A) float32 attribute vectors <-> (B, latent_width) latents, a small variational autoencoder."""
 
     modality = "attributes"
+    numbers: ClassVar[str] = "finite numbers in [-1, 1]"
+    """What a vector holds, as errors say it."""
 
     def __init__(self, width: int, one_hot: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4) -> None:
         """Build the networks.
@@ -30,6 +34,16 @@ class AttributesDomain(Domain):
 
     def config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("width", "one_hot", "latent_width", "hidden", "beta")}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.width,)
+
+    def check(self, array: NDArray, name: str) -> Tensor:
+        tensor = super().check(array, name)
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} hold NaN or infinite values: give {self.numbers}")
+        return tensor
 
     def _posterior(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.to_latent(vectors).chunk(2, -1)
@@ -55,3 +69,46 @@ class AttributesDomain(Domain):
             classes = targets[:, : self.one_hot].argmax(-1)
             terms["cross_entropy"] = torch.nn.functional.cross_entropy(raw[:, : self.one_hot], classes)
         return sum(terms.values()) - (1.0 - self.beta) * terms["kl"], terms
+
+
+class VectorDomain(AttributesDomain):
+    """(B, A) float vectors of any range <-> (B, latent_width) latents.
+
+    An attributes domain without a one-hot part, on components brought to mean 0 and standard deviation 1 over training
+    vectors. What is decoded is clipped to the range that they had.
+    """
+
+    modality = "vector"
+    numbers = "finite numbers"
+
+    def __init__(self, width: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4) -> None:
+        """Build the networks; arguments as for `AttributesDomain`."""
+        super().__init__(width, 0, latent_width, hidden, beta)
+        self.mean: Tensor
+        self.scale: Tensor
+        self.range: Tensor
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.register_buffer("range", torch.tensor([-1.0, 1.0]).unsqueeze(1).repeat(1, width))  # (2, A) low, high
+
+    def config(self) -> dict[str, Any]:
+        return {name: value for name, value in super().config().items() if name != "one_hot"}
+
+    def prepare(self, observations: Tensor) -> None:
+        deviation = observations.std(0, correction=0)
+        self.mean.copy_(observations.mean(0))
+        self.scale.copy_(torch.where(deviation > 1e-6, deviation, 1.0))  # what never changes says nothing
+        self.range.copy_(torch.stack([observations.amin(0), observations.amax(0)]))
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        """(B, A) vectors in the environment's units -> the same in standard deviations from the mean."""
+        return (vectors - self.mean) / self.scale
+
+    def _posterior(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        return super()._posterior(self._scaled(vectors))
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        return (self.from_latent(latents) * self.scale + self.mean).clamp(*self.range)
+
+    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        return super().loss(observations, self._scaled(targets), progress)

@@ -1,16 +1,19 @@
 """The image domain: a convolutional variational autoencoder, small because agents wait for it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
 
 
 class ImageDomain(Domain):
-    """(B, S, S, 3) uint8 images <-> (B, latent_width) latents.
+    """(B, S, S, 3) or (B, H, W, 3) uint8 images <-> (B, latent_width) latents.
 
     Plain squared error learns outlines and ignores hue for long, so the error is split into luminance (the mean over
     the channels) and chroma (the rest), which weighs more. Where a fixed camera sees a scene, most pixels never change:
@@ -18,10 +21,11 @@ class ImageDomain(Domain):
     """
 
     modality = "image"
+    dtype, accepts = np.uint8, np.uint8
 
     def __init__(
         self,
-        size: int = 32,
+        size: int | Sequence[int] = 32,
         latent_width: int = 12,
         channels: tuple[int, ...] = (24, 48, 48),
         hidden: int = 256,
@@ -32,7 +36,8 @@ class ImageDomain(Domain):
         """Build the networks.
 
         Args:
-            size: side S of the images in pixels, a multiple of 2 to the number of `channels`.
+            size: side S of the images in pixels, or their height and width; padded with background inside to multiples
+                of 2 to the number of `channels`.
             latent_width: numbers in the latent.
             channels: feature maps of each 4 x 4 convolution of stride 2; the decoder mirrors them.
             hidden: width of the one hidden layer between the last feature maps and the latent.
@@ -43,9 +48,12 @@ class ImageDomain(Domain):
         """
         super().__init__(latent_width)
         self.size, self.channels, self.hidden = size, tuple(channels), hidden
+        self.height, self.width = (size, size) if isinstance(size, int) else size
         self.beta, self.chroma_weight, self.input_noise = beta, chroma_weight, input_noise
         maps = [3, *channels]
-        self.coarse = (channels[-1], size // 2 ** len(channels), size // 2 ** len(channels))
+        step = 2 ** len(channels)
+        self.coarse = (channels[-1], -(-self.height // step), -(-self.width // step))
+        self.padding = (0, -self.width % step, 0, -self.height % step)
         flat = self.coarse[0] * self.coarse[1] * self.coarse[2]
         down: list[nn.Module] = []
         for inputs, outputs in pairwise(maps):
@@ -58,29 +66,35 @@ class ImageDomain(Domain):
         self.from_latent = mlp([latent_width, hidden, flat])
         self.up = nn.Sequential(*up)
         self.background: Tensor
-        self.register_buffer("background", torch.zeros(size, size, 3, dtype=torch.uint8))
+        self.register_buffer("background", torch.zeros(*self.shape, dtype=torch.uint8))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def config(self) -> dict[str, Any]:
         names = ("size", "latent_width", "channels", "hidden", "beta", "chroma_weight", "input_noise")
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.height, self.width, 3)
+
     def prepare(self, observations: Tensor) -> None:
         self.background.copy_(observations.median(0).values)
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """(B, S, S, 3) uint8 -> (B, 3, S, S) float, 0 where it is as the background, channels last in memory."""
+        """(B, H, W, 3) uint8 -> (B, 3, H, W) float, 0 where it is as the background, channels last in memory."""
         difference = images.to(torch.int16) - self.background
         return difference.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
     def _posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> mean and log variance, (B, L) each."""
-        mean, log_variance = self.to_latent(self.down(pixels).flatten(1)).chunk(2, -1)
+        """(B, 3, H, W) -> mean and log variance, (B, L) each."""
+        padded = pad(pixels, self.padding) if any(self.padding) else pixels
+        mean, log_variance = self.to_latent(self.down(padded).flatten(1)).chunk(2, -1)
         return mean, log_variance.clamp(-12.0, 4.0)
 
     def _reconstruct(self, latents: Tensor) -> Tensor:
-        """(B, L) raw latents -> (B, 3, S, S) differences to the background."""
-        return self.up(self.from_latent(latents).unflatten(1, self.coarse))
+        """(B, L) raw latents -> (B, 3, H, W) differences to the background."""
+        padded = self.up(self.from_latent(latents).unflatten(1, self.coarse))
+        return padded[..., : self.height, : self.width]
 
     def _encode(self, observations: Tensor) -> Tensor:
         return self._posterior(self._pixels(observations))[0]

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
@@ -23,6 +25,7 @@ class LanguageDomain(Domain):
     """
 
     modality = "language"
+    dtype, accepts = np.int64, np.integer
 
     def __init__(
         self,
@@ -57,6 +60,16 @@ class LanguageDomain(Domain):
     def config(self) -> dict[str, Any]:
         names = ("vocabulary", "latent_width", "embedding", "channels", "hidden", "beta")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (-1,)
+
+    def check(self, array: NDArray, name: str) -> Tensor:
+        self.check_form(array, name)
+        if array.size and (array.min() < 0 or array.max() >= self.vocabulary):
+            raise ValueError(f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary")
+        return super().check(array, name)
 
     def _posterior(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) ids -> mean and log variance, (B, L) each."""

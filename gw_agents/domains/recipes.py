@@ -1,9 +1,13 @@
-"""How the shipped domain modules are built and trained: one recipe for each scene and modality."""
+"""How domain modules are built and trained: one recipe for each scene and modality, and one for each kind of space."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from gw_agents.domains.attributes import AttributesDomain
+import gymnasium as gym
+import numpy as np
+
+from gw_agents.domains.attributes import AttributesDomain, VectorDomain
 from gw_agents.domains.base import Domain
 from gw_agents.domains.image import ImageDomain
 from gw_agents.domains.language import LanguageDomain
@@ -12,15 +16,17 @@ from gw_envs.language import VOCABULARY
 from gw_envs.observation import get_scene
 
 DOMAINS: dict[str, type[Domain]] = {
-    domain.modality: domain for domain in (ImageDomain, AttributesDomain, LanguageDomain)
+    domain.modality: domain for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
 }
-"""The domain class of each modality."""
+"""The domain class of each kind, which is what checkpoints name; add your own to load them from a folder."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A domain's constructor arguments and its training."""
+    """A domain's class, its constructor arguments and its training."""
 
+    kind: str
+    """The class, by its name in `DOMAINS`."""
     fit: FitConfig
     """Length and speed of the training."""
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -38,26 +44,61 @@ def _attributes(scene: str) -> Recipe:
     fields = get_scene(scene).fields
     one_hot = sum(entry.width for entry in fields if entry.kind == "one_hot")
     arguments = {"width": get_scene(scene).attribute_width, "one_hot": one_hot}
-    return Recipe(FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3), arguments)
+    return Recipe("attributes", FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3), arguments)
 
 
 def _language() -> Recipe:
-    return Recipe(FitConfig(steps=16_000, batch_size=64, learning_rate=2e-3), {"vocabulary": len(VOCABULARY)})
+    fit = FitConfig(steps=16_000, batch_size=64, learning_rate=2e-3)
+    return Recipe("language", fit, {"vocabulary": len(VOCABULARY)})
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "simple_shapes": {
         "image": Recipe(
-            FitConfig(steps=55_000), {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01}
+            "image", FitConfig(steps=55_000), {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01}
         ),
         "attributes": _attributes("simple_shapes"),
         "language": _language(),
     },
     "factory": {
         "image": Recipe(
-            FitConfig(steps=26_000), {"size": 64, "latent_width": 12, "channels": (16, 24, 48, 48)}, pool=120_000
+            "image",
+            FitConfig(steps=26_000),
+            {"size": 64, "latent_width": 12, "channels": (16, 24, 48, 48)},
+            pool=120_000,
         ),
         "attributes": _attributes("factory"),
         "language": _language(),
     },
 }
+
+SMALLEST_IMAGE = 16
+"""Pixels on a side; what is smaller is seldom a picture."""
+
+
+def space_recipe(space: gym.Space) -> Recipe:
+    """The recipe for what is under one key of anybody's observation: a picture or a vector of floats.
+
+    Raises ValueError saying why if it is neither.
+    """
+    shape, dtype = space.shape or (), space.dtype
+    if not isinstance(space, gym.spaces.Box):
+        hint = (
+            "; examples/text_embedding.py puts a frozen embedding there" if isinstance(space, gym.spaces.Text) else ""
+        )
+        raise ValueError(f"a {type(space).__name__} is neither a picture nor a vector of floats{hint}")
+    if dtype == np.uint8 and len(shape) == 3 and shape[-1] == 3:
+        if min(shape[:2]) < SMALLEST_IMAGE:
+            raise ValueError(
+                f"a picture of {shape[0]} x {shape[1]} is smaller than {SMALLEST_IMAGE} x {SMALLEST_IMAGE}"
+            )
+        halvings = max(2, math.ceil(math.log2(min(shape[:2]) / 6)))  # down to feature maps of 6 x 6 or less
+        channels = (16, 24, *[48] * (halvings - 2)) if halvings > 3 else (24, 48, 48)[:halvings]
+        size = shape[0] if shape[0] == shape[1] else shape[:2]
+        return Recipe("image", FitConfig(steps=20_000), {"size": size, "latent_width": 12, "channels": channels})
+    if np.issubdtype(dtype, np.floating) and len(shape) == 1:
+        fit = FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3)
+        return Recipe("vector", fit, {"width": shape[0], "latent_width": min(shape[0], 16)})
+    raise ValueError(
+        f"{dtype} of shape {shape} is neither a picture, uint8 of shape (height, width, 3), nor a vector of floats"
+    )

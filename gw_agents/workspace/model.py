@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from gw_agents.domains.base import mlp
+from gw_agents.domains.base import check_key, mlp, normalised_mlp
 
 PAIRED_LOSSES = frozenset({"translation", "contrastive", "broadcast"})
 """The losses that need matched scenes."""
@@ -24,7 +24,8 @@ PRESETS: dict[str, dict[str, float]] = {
     "broad+cont": {"broadcast": 1.0, "contrastive": 0.1},
     # Fusion with unpaired data too: what is broadcast of an unpaired item alone is its demi-cycle and its cycles.
     "fusion": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.5, "cycle": 0.5},
-    "fusion+bt": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.1, "back_translation": 1.0},
+    # The four losses with stop-gradient back-translation in the place of cycles.
+    "tr+cont+dcy+bt": {"translation": 1.0, "contrastive": 0.1, "demi_cycle": 0.1, "back_translation": 1.0},
 }
 """Weights of each model's losses: the six of arXiv 2306.15711 as published, fusion on pairs and on all, and ours."""
 
@@ -61,11 +62,15 @@ class GWConfig:
     """Width of the hidden layers of encoders and decoders (32 in the paper)."""
     layers: int = 3
     """Hidden layers of encoders and decoders; 3 as published."""
+    layer_norm: bool = True
+    """Whether a hidden layer is Linear, LayerNorm, SiLU, which learns faster, or Linear, ReLU as published."""
     losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
     """Weight of each loss, by its name in `LOSSES`."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError on an unknown loss or a weight that is not positive."""
+        """Raises ValueError on an unknown loss, a weight that is not positive or a key that can't be a modality's."""
+        for name in self.latents:
+            check_key(name)
         check_losses(self.losses)
 
 
@@ -80,12 +85,12 @@ class Workspace(nn.Module):
         """Build the encoders and decoders that `config` describes."""
         super().__init__()
         self.config = config
-        hidden = [config.hidden] * config.layers
+        hidden, build = [config.hidden] * config.layers, normalised_mlp if config.layer_norm else mlp
         self.encoders = nn.ModuleDict(
-            {name: mlp([wide, *hidden, config.width]) for name, wide in config.latents.items()}
+            {name: build([wide, *hidden, config.width]) for name, wide in config.latents.items()}
         )
         self.decoders = nn.ModuleDict(
-            {name: mlp([config.width, *hidden, wide]) for name, wide in config.latents.items()}
+            {name: build([config.width, *hidden, wide]) for name, wide in config.latents.items()}
         )
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # log(1 / 0.07), as CLIP begins
 

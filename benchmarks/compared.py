@@ -1,0 +1,150 @@
+"""The workspaces that benchmarks compare: each trained once for a scene, a model, a number of pairs and a seed.
+
+Every model has the same networks, steps, unmatched data and search, and nothing else: the settings in `SEARCH`, each
+tried at `SEARCH_PAIRS` matched scenes, the best by the model's own paired losses on the fifth of its pairs that it does
+not learn from. What is trained is kept on disk, for every benchmark that asks for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from hashlib import sha256
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from benchmarks.common import Cells
+from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
+from gw_agents.domains.base import Domain
+from gw_agents.encoder import load_domain
+from gw_agents.fitting import FitConfig
+from gw_agents.latents import scene_latents
+from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.workspace import losses
+from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
+from gw_envs.assets import asset_path
+from gw_envs.observation import MODALITIES
+
+MODELS = tuple(name for name in PRESETS if name != "broad+cont")
+"""The six models of the talk, fusion, and ours."""
+SCENES = 100_000
+"""Training scenes: what "all" means."""
+SEARCH = tuple(product((3e-3, 1e-2), (1e-3, 1e-1)))
+"""Learning rate and weight decay of every trial."""
+HELD_OUT = 0.2
+"""Part of the pairs that is not learned from: it tells which weights to keep, and which settings."""
+SEARCH_PAIRS = 700
+SEARCH_SEED = 100
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What all compared workspaces have in common."""
+
+    width: int = 12
+    """Z, numbers in the workspace vector; 12 as published."""
+    hidden: int = 128
+    """Width of the three hidden layers of encoders and decoders."""
+    batch_size: int = 128
+    """Matched scenes a step; as many unmatched ones of each modality."""
+
+
+@dataclass
+class Compared:
+    """The models of one scene."""
+
+    scene: str
+    modalities: tuple[str, ...]
+    """What the workspaces join."""
+    shape: Shape
+    steps: int
+    """Optimiser steps of each; the search takes half as many."""
+    out: Path
+    """Where latents, workspaces and finished searches are kept."""
+    weights: Path | None = None
+    """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
+
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """The frozen domain modules."""
+        folder = (self.weights or asset_path("weights")) / self.scene
+        return {name: load_domain(folder, name, self.scene)[0] for name in MODALITIES if name in self.modalities}
+
+    @cached_property
+    def latents(self) -> dict[str, Tensor]:
+        """{modality: (SCENES, L_d)}, row i of each from training scene i."""
+        return scene_latents(self.domains, self.scene, "train", 0, SCENES, self.out / "latents")
+
+    @cached_property
+    def searches(self) -> Cells:
+        """The finished searches."""
+        return Cells(self.out, "compared")
+
+    def inputs(self, model: str) -> str:
+        """Names all that a model's training depends on, but for the numbers of pairs, its setting and its seed."""
+        shape = f"{self.shape.width}-{self.shape.hidden}-{self.shape.batch_size}-{self.steps}"
+        return f"{modules_fingerprint(self.domains)}-{shape}-{preset_called(model)}"
+
+    def setting(self, model: str) -> tuple[float, float]:
+        """The learning rate and weight decay that a model does best with."""
+        condition = {"modalities": list(self.domains), "model": model, "pairs": SEARCH_PAIRS}
+        errors = self.searches.run(self.scene, condition, SEARCH_SEED, self.inputs(model), partial(self._search, model))
+        return SEARCH[int(np.argmin(list(errors.values())))]
+
+    def _search(self, model: str) -> dict[str, float]:
+        """{"learning rate, weight decay": the model's own paired losses on its held-out pairs} of every trial."""
+        kept = round(HELD_OUT * SEARCH_PAIRS)
+        rows = matched_scenes(SEARCH_SEED, SEARCH_PAIRS)[:kept]
+        held_out = {name: values[rows] for name, values in self.latents.items()}
+        found = {}
+        for setting in SEARCH:
+            (workspace,) = self._train(model, SEARCH_PAIRS, [SEARCH_SEED], setting, self.steps // 2)
+            found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(workspace, held_out)
+        return found
+
+    def workspaces(self, model: str, pairs: int, seeds: Sequence[int]) -> list[Workspace]:
+        """The workspaces of a model, one for each seed, frozen; those that are not on disk are trained together."""
+        setting = self.setting(model)
+        mark = sha256(f"{self.inputs(model)}-{setting}-{HELD_OUT}".encode()).hexdigest()[:12]
+        folder = self.out / "workspaces" / f"{self.scene}-{model}-{mark}"
+        paths = {seed: folder / f"{pairs}-{seed}.safetensors" for seed in seeds}
+        missing = [seed for seed in seeds if not paths[seed].exists()]
+        made = self._train(model, pairs, missing, setting, self.steps) if missing else []
+        for seed, workspace in zip(missing, made, strict=True):
+            write_atomically(paths[seed], partial(safetensors.torch.save_file, workspace.state_dict()))
+        found = []
+        for path in paths.values():
+            workspace = Workspace(self._config(model))
+            load_into(workspace, safetensors.torch.load_file(path), str(path))
+            found.append(workspace.requires_grad_(False).eval())
+        return found
+
+    def _config(self, model: str) -> GWConfig:
+        widths = {name: domain.latent_width for name, domain in self.domains.items()}
+        return GWConfig(widths, self.shape.width, self.shape.hidden, losses=preset_called(model))
+
+    def _train(
+        self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float], steps: int
+    ) -> list[Workspace]:
+        fit = FitConfig(steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
+        matched = [matched_scenes(seed, pairs) for seed in seeds]
+        return train_workspaces(self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT))
+
+
+def matched_scenes(seed: int, count: int) -> Tensor:
+    """(count,) which scenes a seed knows all modalities of: the first of a shuffle, so that more hold the fewer."""
+    return torch.randperm(SCENES, generator=torch.Generator().manual_seed(seed))[:count]
+
+
+@torch.no_grad()
+def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
+    """What a model is chosen by: its translation error, or its contrastive loss where it has no other paired loss."""
+    z = {a: workspace.enter(a, rows) for a, rows in latents.items()}
+    ways = list(permutations(latents, 2))
+    if workspace.config.losses.keys() == {"contrastive"}:
+        return float(np.mean([float(losses.contrastive(z[a], z[b], workspace.log_scale)) for a, b in ways]))
+    return float(np.mean([float(losses.translation(workspace.broadcast(z[a], [b])[b], latents[b])) for a, b in ways]))
