@@ -54,7 +54,8 @@ def scene_latents(
     if cache is not None:
         path = cache / f"{scene}-{split}-{seed}-{count}-{modules_fingerprint(domains)}.safetensors"
         if path.exists():
-            return safetensors.torch.load_file(path)
+            kept = safetensors.torch.load_file(path)
+            return {name: kept[name] for name in domains}  # a file has an order of its own
     sampler = Sampler(scene, split, seed, tuple(domains))
     parts = []
     with torch.inference_mode():

@@ -273,7 +273,7 @@ class WorkspaceTraining(Subject):
         else:
             latents = encode_rows(domains, random_observations(self.env, recipes, self.samples, self.seed))
         device = resolve_device(self.folders.device)
-        return {name: latents[name].to(device) for name in domains}  # a cache file has an order of its own
+        return {name: rows.to(device) for name, rows in latents.items()}
 
 
 SHIPPED_ATTENTION = ("one_step", "two_step", "demi_cycle", "agreement", "evidence", "evidence_fused")
