@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -23,13 +23,13 @@ import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
-from benchmarks.compared import MODELS, Compared, Shape
+from benchmarks.compared import MODELS, Compared, Shape, compared_at
+from benchmarks.engines import Sweep, Task
 from benchmarks.observed import observed
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
 from gw_agents.command import say_errors
@@ -64,6 +64,8 @@ class Arguments:
     """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 @dataclass
@@ -93,6 +95,26 @@ class Study:
     def tasks(self) -> tuple[str, ...]:
         """What is told apart."""
         return TASKS_OF[self.compared.scene]
+
+
+@lru_cache(maxsize=1)
+def study_at(place: tuple[Any, ...], episodes: int) -> Study:
+    """This process's one study of a scene."""
+    return Study(compared_at(place), episodes)
+
+
+def compute(
+    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """The figures of each seed's workspace, which are trained together."""
+    study = study_at(place, episodes)
+    return [measure(study, workspace) for workspace in study.compared.workspaces(model, pairs, seeds, setting)]
+
+
+def compute_floor(seeds: Sequence[int], place: tuple[Any, ...], episodes: int, what: str) -> list[dict[str, Any]]:
+    """What there is without a workspace: the "unimodal" latents, or "chance"."""
+    study = study_at(place, episodes)
+    return [measure(study, None) if what == "unimodal" else chance(study) for _ in seeds]
 
 
 def probe(inputs: NDArray, classes: NDArray) -> Any:
@@ -165,27 +187,29 @@ Found = dict[tuple[str, int], list[dict[str, Any]]]
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> list[Row]:
     """All cells of a scene, its rows and its picture."""
     size, modalities = TRANSLATION_SIZES[arguments.preset], check_modalities(arguments.modalities)
-    compared = Compared(scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights)
-    study, found = Study(compared, size.episodes), Found()
+    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
+    settings = compared.settings(arguments.models, arguments.sweep)
     shared = {"modalities": list(modalities)}
     inputs = f"{compared.inputs('tr').split('-')[0]}-{size.episodes}"
-    alone = cells.run(scene, {**shared, "model": "unimodal"}, 0, inputs, lambda: measure(study, None))
-    floor = cells.run(scene, {**shared, "model": "chance"}, 0, inputs, lambda: chance(study))
-    for pairs, model in tqdm(list(product(PAIRS[arguments.preset], arguments.models)), desc=f"{scene} pairs x models"):
-
-        def work(seeds: list[int], model: str = model, pairs: int = pairs) -> list[dict[str, Any]]:
-            return [measure(study, workspace) for workspace in compared.workspaces(model, pairs, seeds)]
-
-        rate, decay = compared.setting(model)
+    floors = [
+        Task(scene, {**shared, "model": what}, [0], inputs, compute_floor, (compared.place, size.episodes, what))
+        for what in ("unimodal", "chance")
+    ]
+    keys, tasks = list(product(PAIRS[arguments.preset], arguments.models)), []
+    for pairs, model in keys:
+        rate, decay = settings[model]
         condition = {**shared, "model": model, "pairs": pairs, "learning_rate": rate, "decay": decay}
         how = f"{compared.inputs(model)}-{size.episodes}"
-        found[model, pairs] = cells.run_together(scene, condition, range(size.seeds), how, work)
-    found["unimodal", 0] = [alone]
+        arguments_of = (compared.place, size.episodes, model, pairs, settings[model])
+        tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
+    alone, (floor,), *runs = arguments.sweep.compute(cells, [*floors, *tasks], f"{scene} pairs x models")
+    found = {(model, pairs): run for (pairs, model), run in zip(keys, runs, strict=True)} | {("unimodal", 0): alone}
     rows = rows_of(scene, modalities, found)
-    for task, on in product(study.tasks, ("reset", "rollout")):
+    tasks_told = TASKS_OF[scene]
+    for task, on in product(tasks_told, ("reset", "rollout")):
         told = {"task": task, "test_on": on}
         rows.append(make_row("classification/chance", scene, told, "accuracy", [floor[task][on]], "nothing"))
-    draw(scene, study.tasks, found, floor, arguments.out / f"classification_{scene}.png")
+    draw(scene, tasks_told, found, floor, arguments.out / f"classification_{scene}.png")
     print(f"picture: {arguments.out / f'classification_{scene}.png'}")
     return rows
 

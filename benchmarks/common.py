@@ -1,19 +1,21 @@
 """What every benchmark shares: result files, resuming, intervals, tables."""
 
+import fcntl
 import json
+import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from scipy.stats import bootstrap
 
-from gw_agents.checkpoint import write_atomically
+from gw_envs.assets import write_atomically
 
 EXPECTED = Path(__file__).parent / "expected"
 """Committed summaries, and under `cells/` the finished cells of long runs."""
@@ -26,19 +28,18 @@ class Cells:
     """The finished cells of a benchmark, one JSON object a line, each on disk as soon as it is known.
 
     A cell is what a function makes of (scene, condition, seed); `inputs` names what else it depends on (weights,
-    sizes), so that a cell of other inputs is never taken for this one's. A line cut short by a crash is passed over
-    and its cell computed again.
+    sizes), so that a cell of other inputs is never taken for this one's. A line cut short by a crash is taken away
+    and its cell computed again. One process at a time writes the file of a benchmark in a folder.
     """
 
     def __init__(self, out: Path, benchmark: str) -> None:
-        """Read what is finished in `out` and among the committed cells; raises OSError if `out` is not writable."""
+        """Read what is finished in `out` and among the committed cells.
+
+        Raises OSError if `out` is not writable, or if another process is writing this benchmark's cells there.
+        """
         self.benchmark, self.path = benchmark, out / f"{benchmark}.jsonl"
-        if not self.path.exists():
-            write_atomically(self.path, lambda path: path.write_text(""))
-        try:
-            self.path.open("a").close()
-        except OSError as error:
-            raise OSError(f"cannot write {self.path} ({error.strerror}): name another --out") from error
+        _lock(self.path)
+        _take_away_half_a_line(self.path)
         self._finished: dict[str, dict[str, Any]] = {}
         for path in (EXPECTED / "cells" / f"{benchmark}.jsonl", self.path):
             for line in path.read_text().splitlines() if path.exists() else ():
@@ -47,7 +48,6 @@ class Cells:
                 except json.JSONDecodeError:
                     continue
                 self._finished[_key(cell["scene"], cell["condition"], cell["seed"], cell["inputs"])] = cell
-        _end_line(self.path)
 
     def run(
         self,
@@ -70,17 +70,39 @@ class Cells:
     ) -> list[Any]:
         """As `run`, for cells that differ in their seed alone: `work` gets the seeds that are not finished yet."""
         missing = [seed for seed in seeds if not self.has(scene, condition, seed, inputs)]
-        start = time.perf_counter()
-        found = work(missing) if missing else []
-        seconds = round((time.perf_counter() - start) / max(1, len(missing)), 3)
-        for seed, metrics in zip(missing, found, strict=True):
-            cell = {
+        if missing:
+            start = time.perf_counter()
+            found = work(missing)
+            self.add(scene, condition, missing, inputs, found, time.perf_counter() - start)
+        return self.metrics(scene, condition, seeds, inputs)
+
+    def add(
+        self,
+        scene: str,
+        condition: Mapping[str, Any],
+        seeds: Sequence[int],
+        inputs: str,
+        found: Sequence[Metrics],
+        seconds: float,
+    ) -> None:
+        """Put the metrics of each seed, all of which took so long, on disk."""
+        each = round(seconds / len(seeds), 3)
+        cells: list[dict[str, Any]] = [
+            {
                 "benchmark": self.benchmark, "scene": scene, "condition": dict(condition), "seed": seed,
-                "metrics": metrics, "seconds": seconds, "inputs": inputs,
-            }  # fmt: skip
-            with self.path.open("a") as file:
-                file.write(json.dumps(cell) + "\n")
-            self._finished[_key(scene, condition, seed, inputs)] = cell
+                "metrics": metrics, "seconds": each, "inputs": inputs,
+            }
+            for seed, metrics in zip(seeds, found, strict=True)
+        ]  # fmt: skip
+        lines = "".join(json.dumps(cell) + "\n" for cell in cells)
+        with self.path.open("a") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        self._finished |= {_key(scene, condition, cell["seed"], inputs): cell for cell in cells}
+
+    def metrics(self, scene: str, condition: Mapping[str, Any], seeds: Sequence[int], inputs: str) -> list[Any]:
+        """The metrics of cells that are finished."""
         return [self._finished[_key(scene, condition, seed, inputs)]["metrics"] for seed in seeds]
 
     def has(self, scene: str, condition: Mapping[str, Any], seed: int, inputs: str) -> bool:
@@ -92,12 +114,48 @@ def _key(scene: str, condition: Mapping[str, Any], seed: int, inputs: str) -> st
     return json.dumps([scene, dict(condition), seed, inputs], sort_keys=True)
 
 
-def _end_line(path: Path) -> None:
+_LOCKED: dict[Path, IO[str]] = {}
+"""The result files that this process writes, open and locked until it ends, however it ends."""
+
+
+def _lock(path: Path) -> None:
+    """Keep other processes from writing `path`, which is made if there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() in _LOCKED and path.exists():
+            return
+        file = path.open("a")
+    except OSError as error:
+        raise OSError(f"cannot write {path} ({error.strerror}): name an --out that is writable") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise BlockingIOError(
+            f"another run is writing {path.name} in {path.parent}: wait until it ends or name another --out"
+        ) from error
+    except OSError as error:
+        file.close()
+        raise OSError(
+            f"cannot lock {path} ({error.strerror}): name an --out on a file system that has locks"
+        ) from error
+    _LOCKED[path.resolve()] = file
+
+
+def _take_away_half_a_line(path: Path) -> None:
     """Let the next line begin on a line of its own, whatever a crash left at the end."""
-    text = path.read_text()
-    if text and not text.endswith("\n"):
-        with path.open("a") as file:
-            file.write("\n")
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold back all other processes that are at this line for the same `path`, so that one makes it for all of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @dataclass(frozen=True)
@@ -140,19 +198,25 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.mean) -
         return mean, float(array.min()), float(array.max())
     if array.min() == array.max():
         return mean, mean, mean
+    from scipy.stats import bootstrap  # here, so that worker processes start fast
+
     found = bootstrap((array,), statistic, method="percentile", rng=np.random.default_rng(0)).confidence_interval
     return mean, float(found.low), float(found.high)
 
 
 def write_summary(out: Path, benchmark: str, rows: Iterable[Row]) -> Path:
-    """Write `<out>/<benchmark>.json` whole; returns its path."""
-    document = {
-        "benchmark": benchmark,
-        "command": " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]]),
-        "versions": versions(),
-        "rows": [asdict(row) for row in rows],
-    }
-    path = out / f"{benchmark}.json"
+    """Write `<out>/<benchmark>.json` whole; returns its path.
+
+    Rows of other scenes that are there already stay, with the command that made them: scenes can be run one by one.
+    """
+    path, found = out / f"{benchmark}.json", [asdict(row) for row in rows]
+    command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
+    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": [], "command": ""}
+    others = [row for row in before["rows"] if row["scene"] not in {row["scene"] for row in found}]
+    if others:
+        known = before["command"]
+        command = known if command in known.split(" && ") else f"{known} && {command}"
+    document = {"benchmark": benchmark, "command": command, "versions": versions(), "rows": others + found}
     write_atomically(path, lambda temporary: temporary.write_text(json.dumps(document, indent=1) + "\n"))
     return path
 

@@ -7,17 +7,19 @@ not learn from. What is trained is kept on disk, for every benchmark that asks f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from benchmarks.common import Cells
+from benchmarks.common import Cells, alone
+from benchmarks.engines import Sweep, Task
 from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
 from gw_agents.domains.base import Domain
 from gw_agents.encoder import load_domain
@@ -68,6 +70,11 @@ class Compared:
     weights: Path | None = None
     """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
 
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What `compared_at` makes the same of, in whatever process."""
+        return (self.scene, self.modalities, self.shape, self.steps, self.out, self.weights)
+
     @cached_property
     def domains(self) -> dict[str, Domain]:
         """The frozen domain modules."""
@@ -77,7 +84,8 @@ class Compared:
     @cached_property
     def latents(self) -> dict[str, Tensor]:
         """{modality: (SCENES, L_d)}, row i of each from training scene i."""
-        return scene_latents(self.domains, self.scene, "train", 0, SCENES, self.out / "latents")
+        with alone(self.out / "latents"):
+            return scene_latents(self.domains, self.scene, "train", 0, SCENES, self.out / "latents")
 
     @cached_property
     def searches(self) -> Cells:
@@ -89,13 +97,18 @@ class Compared:
         shape = f"{self.shape.width}-{self.shape.hidden}-{self.shape.batch_size}-{self.steps}"
         return f"{modules_fingerprint(self.domains)}-{shape}-{preset_called(model)}"
 
-    def setting(self, model: str) -> tuple[float, float]:
-        """The learning rate and weight decay that a model does best with."""
-        condition = {"modalities": list(self.domains), "model": model, "pairs": SEARCH_PAIRS}
-        errors = self.searches.run(self.scene, condition, SEARCH_SEED, self.inputs(model), partial(self._search, model))
-        return SEARCH[int(np.argmin(list(errors.values())))]
+    def settings(self, models: Sequence[str], sweep: Sweep) -> dict[str, tuple[float, float]]:
+        """{model: the learning rate and weight decay that it does best with}."""
+        about = {"modalities": list(self.domains), "pairs": SEARCH_PAIRS}
+        tasks = [
+            Task(self.scene, {**about, "model": model}, [SEARCH_SEED], self.inputs(model), search, (self.place, model))
+            for model in models
+        ]
+        found = sweep.compute(self.searches, tasks, f"{self.scene} settings")
+        best = [SEARCH[int(np.argmin(list(errors.values())))] for (errors,) in found]
+        return dict(zip(models, best, strict=True))
 
-    def _search(self, model: str) -> dict[str, float]:
+    def search(self, model: str) -> dict[str, float]:
         """{"learning rate, weight decay": the model's own paired losses on its held-out pairs} of every trial."""
         kept = round(HELD_OUT * SEARCH_PAIRS)
         rows = matched_scenes(SEARCH_SEED, SEARCH_PAIRS)[:kept]
@@ -106,9 +119,8 @@ class Compared:
             found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(workspace, held_out)
         return found
 
-    def workspaces(self, model: str, pairs: int, seeds: Sequence[int]) -> list[Workspace]:
+    def workspaces(self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float]) -> list[Workspace]:
         """The workspaces of a model, one for each seed, frozen; those that are not on disk are trained together."""
-        setting = self.setting(model)
         mark = sha256(f"{self.inputs(model)}-{setting}-{HELD_OUT}".encode()).hexdigest()[:12]
         folder = self.out / "workspaces" / f"{self.scene}-{model}-{mark}"
         paths = {seed: folder / f"{pairs}-{seed}.safetensors" for seed in seeds}
@@ -133,6 +145,17 @@ class Compared:
         fit = FitConfig(steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
         matched = [matched_scenes(seed, pairs) for seed in seeds]
         return train_workspaces(self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT))
+
+
+@lru_cache(maxsize=1)
+def compared_at(place: tuple[Any, ...]) -> Compared:
+    """This process's one `Compared` of a place."""
+    return Compared(*place)
+
+
+def search(seeds: Sequence[int], place: tuple[Any, ...], model: str) -> list[dict[str, float]]:
+    """The errors of every trial of a model, a cell of a seed of its own."""
+    return [compared_at(place).search(model) for _ in seeds]
 
 
 def matched_scenes(seed: int, count: int) -> Tensor:

@@ -13,7 +13,7 @@ training.
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,12 +22,12 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 from scipy.stats import trim_mean
-from tqdm import tqdm
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
+from benchmarks.common import Cells, Row, alone, figure, interval, make_row, table, write_summary
+from benchmarks.engines import Sweep, Task
 from gw_agents.agents import Agent
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import say_errors
@@ -90,6 +90,8 @@ class Arguments:
     """What agents are trained on: image, attributes, language, all."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 def ends(scene: str, who: str, episodes: int) -> dict[str, float]:
@@ -107,11 +109,12 @@ def ends(scene: str, who: str, episodes: int) -> dict[str, float]:
 def contrastive_weights(scene: str, out: Path) -> Path:
     """The folder of a workspace trained with the contrastive loss alone, trained there if it is not."""
     folder = out / "contrastive" / scene
-    if not (folder / "workspace.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for modality, suffix in product(MODALITIES, (".json", ".safetensors")):
-            shutil.copy(asset_path(f"weights/{scene}/{modality}{suffix}"), folder)
-        WorkspaceTraining(scene, losses="cont", folders=Folders(folder.parent, out / "runs"))()  # type: ignore[arg-type]
+    with alone(folder):
+        if not (folder / "workspace.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for modality, suffix in product(MODALITIES, (".json", ".safetensors")):
+                shutil.copy(asset_path(f"weights/{scene}/{modality}{suffix}"), folder)
+            WorkspaceTraining(scene, losses="cont", folders=Folders(folder.parent, out / "runs"))()  # type: ignore[arg-type]
     return folder
 
 
@@ -125,10 +128,10 @@ def agent_of(scene: str, encoder: str, source: str, seed: int, steps: int, out: 
     return train(config, quiet=True)
 
 
-def measure(scene: str, encoder: str, source: str, seed: int, size: Size, out: Path) -> dict[str, Any]:
+def measure(scene: str, encoder: str, source: str, seed: int, steps: int, episodes: int, out: Path) -> dict[str, Any]:
     """One cell: the learning curve, and the scores of every test of an agent."""
-    agent = agent_of(scene, encoder, source, seed, size.steps[scene], out)
-    score = partial(evaluate, agent, episodes=size.episodes, split="test")
+    agent = agent_of(scene, encoder, source, seed, steps, out)
+    score = partial(evaluate, agent, episodes=episodes, split="test")
     found: dict[str, Any] = {
         "curve": agent.training["curve"],
         "seconds": agent.training["seconds"],
@@ -146,6 +149,16 @@ def measure(scene: str, encoder: str, source: str, seed: int, size: Size, out: P
             lost: score(modalities=[name for name in MODALITIES if name != lost]).summary() for lost in MODALITIES
         }
     return found
+
+
+def compute(seeds: Sequence[int], scene: str, encoder: str, source: str, *rest: Any) -> list[dict[str, Any]]:
+    """The figures of each seed's agent."""
+    return [measure(scene, encoder, source, seed, *rest) for seed in seeds]
+
+
+def compute_ends(seeds: Sequence[int], scene: str, who: str, episodes: int) -> list[dict[str, float]]:
+    """The figures of the expert or of random actions."""
+    return [ends(scene, who, episodes) for _ in seeds]
 
 
 def tests_of(encoder: str, source: str) -> tuple[str, ...]:
@@ -173,17 +186,19 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[Found, di
     """All cells of a scene, and the two ends of the scale."""
     size = SIZES[arguments.preset]
     hashes = fingerprint(asset_path(f"weights/{scene}/workspace.safetensors"))[:12]
-    scale = {
-        who: cells.run(scene, {"actor": who}, 0, str(size.episodes), partial(ends, scene, who, size.episodes))
+    inputs = f"{hashes}-{size.steps[scene]}-{size.episodes}"
+    tasks = [
+        Task(scene, {"actor": who}, [0], str(size.episodes), compute_ends, (scene, who, size.episodes))
         for who in ("random", "expert")
-    }
+    ]
+    for encoder, source, seed in cells_of(arguments):
+        about = (scene, encoder, source, size.steps[scene], size.episodes, arguments.out)
+        tasks.append(Task(scene, {"encoder": encoder, "train": source}, [seed], inputs, compute, about))
+    (random,), (expert,), *runs = arguments.sweep.compute(cells, tasks, f"{scene} agents")
     found: Found = {}
-    for encoder, source, seed in tqdm(cells_of(arguments), desc=f"{scene} agents", unit="agent"):
-        work = partial(measure, scene, encoder, source, seed, size, arguments.out)
-        inputs = f"{hashes}-{size.steps[scene]}-{size.episodes}"
-        metrics = cells.run(scene, {"encoder": encoder, "train": source}, seed, inputs, work)
-        found.setdefault((encoder, source), []).append(metrics)
-    return found, scale
+    for (encoder, source, _), run in zip(cells_of(arguments), runs, strict=True):
+        found.setdefault((encoder, source), []).extend(run)
+    return found, {"random": random, "expert": expert}
 
 
 def middle(values: Any, axis: int = 0) -> Any:

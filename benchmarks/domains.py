@@ -8,7 +8,9 @@ weights and its scenes. Writes a table, `domains.json` and a picture of reconstr
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib
+from benchmarks.engines import Sweep, Task
 from gw_agents.command import say_errors
 from gw_agents.domains.base import Domain
 from gw_agents.encoder import load_domain
@@ -57,7 +60,9 @@ class Arguments:
     weights: Path | None = None
     """Folder with a subfolder for each scene; the shipped weights by default."""
     out: Path = Path("results")
-    """Where results go."""
+    """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 def main(arguments: Arguments) -> None:
@@ -67,11 +72,10 @@ def main(arguments: Arguments) -> None:
     scenes = ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,)
     for scene in scenes:
         folder = (arguments.weights or asset_path("weights")) / scene
-        loaded = {modality: load_domain(folder, modality, scene) for modality in arguments.modalities}
-        for modality, (domain, sha256) in loaded.items():
-            rows += card(cells, scene, modality, domain, f"{sha256[:12]}-{arguments.train}-{arguments.test}", arguments)
-        if "image" in loaded:
-            print(reconstructions(scene, loaded["image"][0], arguments.out / f"domains_{scene}.png"))
+        rows += cards(cells, scene, folder, arguments)
+        if "image" in arguments.modalities:
+            domain, _ = domain_at(folder, "image", scene)
+            print(reconstructions(scene, domain, arguments.out / f"domains_{scene}.png"))
     lines = [
         (row.claim, row.scene, row.condition.get("probe", ""), f"{row.measured:.4g}", f"{row.low:.4g}..{row.high:.4g}")
         for row in rows
@@ -80,12 +84,32 @@ def main(arguments: Arguments) -> None:
     print(f"written: {write_summary(arguments.out, 'domains', rows)}")
 
 
-def card(cells: Cells, scene: str, modality: str, domain: Domain, inputs: str, arguments: Arguments) -> Sequence[Row]:
-    """The rows of one domain module."""
-    measured: list[dict[str, Any]] = []
-    for seed in range(arguments.seeds):
-        work = lambda seed=seed: measure(scene, modality, domain, seed, arguments)  # noqa: E731
-        measured.append(cells.run(scene, {"modality": modality}, seed, inputs, work))
+domain_at = lru_cache(maxsize=len(MODALITIES))(load_domain)
+"""The domain modules of a scene, each read once by a process."""
+
+
+def cards(cells: Cells, scene: str, folder: Path, arguments: Arguments) -> list[Row]:
+    """The rows of a scene's domain modules."""
+    tasks, sizes = [], (arguments.train, arguments.test)
+    for modality, seed in product(arguments.modalities, range(arguments.seeds)):
+        inputs = f"{domain_at(folder, modality, scene)[1][:12]}-{arguments.train}-{arguments.test}"
+        tasks.append(Task(scene, {"modality": modality}, [seed], inputs, compute, (scene, folder, modality, *sizes)))
+    measured: dict[str, list[Any]] = {modality: [] for modality in arguments.modalities}
+    for task, found in zip(tasks, arguments.sweep.compute(cells, tasks, f"{scene} domains"), strict=True):
+        measured[task.condition["modality"]] += found
+    return [row for modality, runs in measured.items() for row in card(scene, modality, runs)]
+
+
+def compute(
+    seeds: Sequence[int], scene: str, folder: Path, modality: str, train: int, test: int
+) -> list[dict[str, dict[str, float]]]:
+    """The errors of each seed's probes."""
+    domain, _ = domain_at(folder, modality, scene)
+    return [measure(scene, modality, domain, seed, train, test) for seed in seeds]
+
+
+def card(scene: str, modality: str, measured: Sequence[dict[str, Any]]) -> list[Row]:
+    """The rows of one domain module, of the figures of each seed."""
     rows = []
     for probe in ("linear", "mlp", "redrawn", "decoded"):
         for name in measured[0].get(probe, {}):
@@ -95,13 +119,13 @@ def card(cells: Cells, scene: str, modality: str, domain: Domain, inputs: str, a
     return rows
 
 
-def measure(scene: str, modality: str, domain: Domain, seed: int, arguments: Arguments) -> dict[str, dict[str, float]]:
-    """Probe errors, and what decoding loses, on held-out scenes."""
+def measure(scene: str, modality: str, domain: Domain, seed: int, train: int, test: int) -> dict[str, dict[str, float]]:
+    """Probe errors, and what decoding loses, on held-out scenes; `train` and `test` are numbers of scenes."""
     only = {modality: domain}
-    fitted = scene_latents(only, scene, "train", 1000 + seed, arguments.train)[modality]
-    held_out = scene_latents(only, scene, "test", seed, arguments.test)[modality]
-    known = torch.from_numpy(scene_attributes(scene, "train", 1000 + seed, arguments.train))
-    truth = scene_attributes(scene, "test", seed, arguments.test)
+    fitted = scene_latents(only, scene, "train", 1000 + seed, train)[modality]
+    held_out = scene_latents(only, scene, "test", seed, test)[modality]
+    known = torch.from_numpy(scene_attributes(scene, "train", 1000 + seed, train))
+    truth = scene_attributes(scene, "test", seed, test)
     probe = mlp_probe(scene, fitted, known, seed)
     errors = {
         "linear": attribute_errors(scene, linear_probe(fitted, known, held_out), truth),

@@ -19,7 +19,8 @@ figures are those of the talk behind the project (three shapes, image + attribut
 """
 
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -28,14 +29,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import tyro
-from tqdm import tqdm
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import noise_sensors
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
-from benchmarks.noise_study import NOISES, PLAIN, SETS, SIGMAS, Size, Study, fusion_weights, task_of
+from benchmarks.engines import Sweep, Task
+from benchmarks.noise_study import NOISES, PLAIN, SEARCHED, SETS, SIGMAS, Size, Study, fusion_weights, study_at, task_of
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import say_errors
 from gw_agents.selection import SelectionConfig
@@ -74,6 +75,8 @@ class Arguments:
     """Folder with a subfolder for each scene; the shipped weights by default."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 def measure(study: Study, present: tuple[str, ...], method: str, train: str, seed: int) -> dict[str, Any]:
@@ -96,6 +99,14 @@ def measure(study: Study, present: tuple[str, ...], method: str, train: str, see
             trust, bins = torch.cat(trusts), np.digitize(torch.cat(levels).numpy(), LEVELS[1:])
             found["weights"][noise] = [float(trust[torch.from_numpy(bins == b)].mean()) for b in range(len(LEVELS))]
     return found
+
+
+def compute(
+    seeds: Sequence[int], place: tuple[Any, ...], key: "Key", methods: Sequence[str], known: Any = ()
+) -> list[dict[str, Any]]:
+    """The figures of a condition for each seed; `known` is what the searches for `methods` came to."""
+    study = study_at(place, methods, known)
+    return [measure(study, SETS[key[0]], key[1], key[2], seed) for seed in seeds]
 
 
 Key = tuple[str, str, str, str]
@@ -128,17 +139,22 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row]
     folder, full = (arguments.weights or asset_path("weights")) / scene, bool(size.workspace_steps)
     hashes = "-".join(fingerprint(folder / f"{name}.safetensors")[:8] for name in ("workspace", "attention"))
     inputs = f"{hashes}-{replace(size, seeds=0)}"
-    study = Study(scene, folder, size, arguments.out, cells, inputs)
-    plain = Study(scene, folder, size, arguments.out, cells, f"{inputs}-published", published_networks=True)
+    study = study_at((scene, folder, size, arguments.out, inputs, False))
+    plain = study_at((scene, folder, size, arguments.out, f"{inputs}-published", True))
     found: Found = {key: [] for key in conditions(full)}
-    for seed, key in tqdm(list(product(range(size.seeds), found)), desc=f"{scene} cells"):
+    keys, tasks = list(found) * size.seeds, []
+    for row, key in enumerate(keys):
         condition = dict(zip(("modalities", "method", "train"), key, strict=False))
         own = plain if key[3] == "published" else study
-        work = partial(measure, own, SETS[key[0]], key[1], key[2], seed)
-        found[key].append(cells.run(scene, condition, seed, own.inputs, work))
+        methods = (key[1],) if key[1] not in PLAIN and key[2] in SEARCHED else ()
+        seed, arguments_of = row // len(found), (own.place, key, methods)
+        after = noise_sensors.searches(own, methods)
+        tasks.append(Task(scene, condition, [seed], own.inputs, compute, arguments_of, after))
+    for key, metrics in zip(keys, arguments.sweep.compute(cells, tasks, f"{scene} cells"), strict=True):
+        found[key] += metrics
     rows = rows_of(study, found)
     if full:
-        rows += noise_sensors.run_scene(study, arguments.out)
+        rows += noise_sensors.run_scene(study, arguments.sweep, cells, arguments.out)
     return rows, found
 
 

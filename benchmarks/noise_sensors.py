@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
-from benchmarks.common import Row, figure, interval, make_row, table
-from benchmarks.noise_study import SETS, SIGMAS, Study, fusion_weights
+from benchmarks.common import Cells, Row, figure, interval, make_row, table
+from benchmarks.engines import Sweep, Task
+from benchmarks.noise_study import PLAIN, SEARCH_SEED, SETS, SIGMAS, Study, at_rates, fusion_weights, study_at
 from gw_agents.domains.base import mlp
 from gw_agents.fitting import FitConfig, fit, seed_torch
 from gw_agents.selection import SelectionConfig, keeps_right, train_attention
@@ -104,13 +104,32 @@ def train_end_to_end(
 
 def tuned(study: Study, method: str, seed: int, without: str | None = None) -> EndToEnd:
     """With the learning rate that did best on the validation split."""
+    return train_end_to_end(study, method, seed, study.at_rate(study.rate(method)), without)
 
-    def accuracy(rate: float) -> float:
-        module = train_end_to_end(study, method, 0, study.at_rate(rate))
-        judge: Judge = lambda latents, hit: module(latents).argmax(-1)  # noqa: E731
-        return float(np.mean([noisy(study, judge, MODALITIES, sigma, 1, 0, "validation") for sigma in SIGMAS]))
 
-    return train_end_to_end(study, method, seed, study.at_rate(study.rate(method, accuracy)), without)
+def validated(study: Study, method: str, rate: float) -> float:
+    """Accuracy on the validation split, on one modality of all in noise, after training with a learning rate."""
+    if method not in END_TO_END:
+        return study.validated(method, rate)
+    module = train_end_to_end(study, method, 0, study.at_rate(rate))
+    judge: Judge = lambda latents, hit: module(latents).argmax(-1)  # noqa: E731
+    return float(np.mean([noisy(study, judge, MODALITIES, sigma, 1, 0, "validation") for sigma in SIGMAS]))
+
+
+def search(seeds: Sequence[int], place: tuple[Any, ...], method: str) -> list[dict[str, float]]:
+    """One cell, of a seed of its own: {learning rate: accuracy on the validation split}."""
+    study = study_at(place)
+    return [at_rates(partial(validated, study, method)) for _ in seeds]
+
+
+def searches(study: Study, methods: Sequence[str]) -> list[Task]:
+    """What must be known before such methods are trained: their learning rates, in the full form."""
+    if not study.size.workspace_steps:
+        return []
+    return [
+        Task(study.scene, {"search": method}, [SEARCH_SEED], study.inputs, search, (study.place, method))
+        for method in methods
+    ]
 
 
 def right(study: Study, found: Tensor, task: str, split: str = "test") -> float:
@@ -131,9 +150,8 @@ def judge_of(study: Study, method: str, seed: int, task: str, present: tuple[str
     if method in END_TO_END:
         module = tuned(study, method, seed)
         return lambda latents, hit: module(latents).argmax(-1), module
-    plain = method in ("constant", "none", "oracle")
     train = "everything" if method == "best" else "random"
-    attention: Attention | str = method if plain else study.attention(method, MODALITIES, train, seed)
+    attention: Attention | str = method if method in PLAIN else study.attention(method, MODALITIES, train, seed)
     if method == "constant":  # the modality that is best on the validation split while each kind in turn fails
         return constant(study, seed, task, present), nn.Module()
     judge = through(study, attention, seed, task)
@@ -293,23 +311,49 @@ def unseen_modality(study: Study, seed: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def run_scene(study: Study, out: Path) -> list[Row]:
+def compute(
+    seeds: Sequence[int], place: tuple[Any, ...], what: Mapping[str, str], methods: Sequence[str], known: Any = ()
+) -> list[Any]:
+    """The figures of a condition, {"sensors": method} or {"part": name}, for each seed.
+
+    `known` is what the searches for the learning rates of `methods` came to.
+    """
+    study, part = study_at(place, methods, known), what.get("part", "")
+    if part.startswith("unseen ") and part != "unseen modality":
+        return [unseen(study, seed, part.removeprefix("unseen ")) for seed in seeds]
+    if part:
+        work = {"transfer": transfer, "unseen modality": unseen_modality, "training seconds": training_seconds}[part]
+        return [work(study, seed) for seed in seeds]
+    return [measure(study, what["sensors"], seed) for seed in seeds]
+
+
+def needed(what: Mapping[str, str]) -> tuple[str, ...]:
+    """The methods of a condition whose learning rates must be known."""
+    if "sensors" in what:
+        return () if what["sensors"] in PLAIN else (what["sensors"],)
+    known = {"training seconds": (), "transfer": ("best",), "unseen modality": ("best",)}
+    return known.get(what["part"], ("best", "cross_attention"))
+
+
+def run_scene(study: Study, sweep: Sweep, cells: Cells, out: Path) -> list[Row]:
     """All cells of a scene, their rows, tables and picture."""
-    seeds, cells = range(study.size.seeds), study.cells
-    found: dict[str, list[Any]] = {method: [] for method in METHODS}
-    seconds: list[dict[str, float]] = []
-    other: dict[str, list[Any]] = {"transfer": [], "unseen modality": [], **{f"unseen {kind}": [] for kind in NAMES}}
-    for seed, method in tqdm(list(product(seeds, METHODS)), desc=f"{study.scene} sensors"):
-        work: Callable[[], Any] = partial(measure, study, method, seed)
-        found[method].append(cells.run(study.scene, {"sensors": method}, seed, study.inputs, work))
-    for seed, part in tqdm(list(product(seeds, other)), desc=f"{study.scene} transfer"):
-        work = partial(unseen, study, seed, part.removeprefix("unseen "))
-        work = partial(transfer, study, seed) if part == "transfer" else work
-        work = partial(unseen_modality, study, seed) if part == "unseen modality" else work
-        other[part].append(cells.run(study.scene, {"part": part}, seed, study.inputs, work))
-    for seed in tqdm(seeds, desc=f"{study.scene} training times"):
-        work = partial(training_seconds, study, seed)
-        seconds.append(cells.run(study.scene, {"part": "training seconds"}, seed, study.inputs, work))
+    seeds = range(study.size.seeds)
+
+    def run(kind: str, names: Sequence[str], label: str) -> dict[str, list[Any]]:
+        tasks = []
+        for seed, name in product(seeds, names):
+            what = {kind: name}
+            arguments = (study.place, what, needed(what))
+            after = searches(study, needed(what))
+            tasks.append(Task(study.scene, what, [seed], study.inputs, compute, arguments, after))
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for task, metrics in zip(tasks, sweep.compute(cells, tasks, f"{study.scene} {label}"), strict=True):
+            found[task.condition[kind]] += metrics
+        return found
+
+    found = run("sensors", METHODS, "sensors")
+    other = run("part", ["transfer", "unseen modality", *(f"unseen {kind}" for kind in NAMES)], "transfer")
+    seconds = run("part", ["training seconds"], "training times")["training seconds"]
     rows = sensor_rows(study, found) + transfer_rows(study, other)
     for method in seconds[0]:
         values = [run[method] for run in seconds]

@@ -3,7 +3,7 @@ them, with the classifiers that judge the workspace vectors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from benchmarks.common import Cells
+from benchmarks.common import alone
 from benchmarks.observed import observed
 from gw_agents import GlobalWorkspace
 from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
@@ -32,7 +32,7 @@ from gw_agents.selection import (
 )
 from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.corruption import Corrupted, corrupt, draw_directions
-from gw_agents.workspace.model import Workspace
+from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.corruption import KINDS
 from gw_envs.labels import TASKS
 from gw_envs.observation import MODALITIES
@@ -46,6 +46,8 @@ PLAIN = ("constant", "none", "oracle")
 RATES = (2e-3, 5e-3, 1.2e-2)
 """Learning rates that every trained method is tried with, in the full form."""
 SEARCH_SEED = 100
+SEARCHED = ("random", "everything")
+"""What methods are trained on that have a learning rate of their own."""
 WORKSPACE_SCENES = 100_000
 """Training scenes of each seed's own workspace, all matched, as for the shipped one."""
 
@@ -72,14 +74,20 @@ class Study:
     folder: Path
     size: Size
     out: Path
-    cells: Cells
     inputs: str
     """Names all that cells depend on."""
     published_networks: bool = False
     """Whether each seed's own workspace has plain ReLU layers, as published, in place of the shipped one's."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """The learning rate that each method does best with on the validation split, in the full form."""
     _classifiers: dict[tuple[str, int], Any] = field(default_factory=dict)
     _failures: dict[tuple[str, float | None], dict[str, Tensor]] = field(default_factory=dict)
     _attentions: dict[tuple[Any, ...], Attention] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What `study_at` makes the same study of, in whatever process."""
+        return (self.scene, self.folder, self.size, self.out, self.inputs, self.published_networks)
 
     @cached_property
     def gw(self) -> GlobalWorkspace:
@@ -98,17 +106,9 @@ class Study:
         mark = f"{self.scene}-{modules_fingerprint(self.gw.domain_modules)}-{steps}-{self.size.seeds}"
         mark += "-published" * self.published_networks
         path = self.out / "workspaces" / f"noise-{mark}.safetensors"
-        if not path.exists():
-            latents = scene_latents(
-                self.gw.domain_modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents"
-            )
-            fit, seeds = FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3), range(1, self.size.seeds + 1)
-            pairs = [torch.arange(WORKSPACE_SCENES)] * self.size.seeds
-            made = train_workspaces(
-                config, latents, pairs, list(seeds), TrainingPlan(fit), label=f"{self.scene} workspaces"
-            )
-            tensors = {f"{row}.{key}": value for row, gw in enumerate(made) for key, value in gw.state_dict().items()}
-            write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+        with alone(path):
+            if not path.exists():
+                self._retrain(config, path)
         whole, found = safetensors.torch.load_file(path), []
         for row in range(self.size.seeds):
             own = {key.split(".", 1)[1]: value for key, value in whole.items() if key.startswith(f"{row}.")}
@@ -116,6 +116,17 @@ class Study:
             load_into(workspace, own, str(path))
             found.append(workspace.requires_grad_(False).eval())
         return found
+
+    def _retrain(self, config: GWConfig, path: Path) -> None:
+        """Train the workspaces of all seeds together, into `path`."""
+        modules, count = self.gw.domain_modules, self.size.seeds
+        with alone(self.out / "latents"):
+            latents = scene_latents(modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents")
+        plan = TrainingPlan(FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3))
+        pairs, seeds = [torch.arange(WORKSPACE_SCENES)] * count, list(range(1, count + 1))
+        made = train_workspaces(config, latents, pairs, seeds, plan, label=f"{self.scene} workspaces")
+        tensors = {f"{row}.{key}": value for row, gw in enumerate(made) for key, value in gw.state_dict().items()}
+        write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
 
     @cached_property
     def shown(self) -> dict[str, dict[str, np.ndarray]]:
@@ -161,13 +172,9 @@ class Study:
 
     # Attention.
 
-    def rate(self, method: str, accuracy: Callable[[float], float]) -> float:
-        """The learning rate that a method does best with on the validation split, by `accuracy(rate)`; full form."""
-        if not self.size.workspace_steps:
-            return self.size.selection.learning_rate
-        work = lambda: {f"{rate:g}": accuracy(rate) for rate in RATES}  # noqa: E731
-        found = self.cells.run(self.scene, {"search": method}, SEARCH_SEED, self.inputs, work)
-        return float(max(found, key=lambda name: found[name]))
+    def rate(self, method: str) -> float:
+        """The learning rate that was found for a method, or the one of all in the short form."""
+        return self.rates[method] if self.size.workspace_steps else self.size.selection.learning_rate
 
     def attention(
         self, method: str, present: tuple[str, ...], train: str, seed: int, without: str | None = None
@@ -184,9 +191,7 @@ class Study:
         """
         key = (method, present, train, seed, without)
         if key not in self._attentions:
-            rate = self.size.selection.learning_rate
-            if train in ("random", "everything"):
-                rate = self.rate(method, partial(self._validated, method))
+            rate = self.rate(method) if train in SEARCHED else self.size.selection.learning_rate
             self._attentions[key] = self.taught(*key[:4], self.at_rate(rate), without=without)
         return self._attentions[key]
 
@@ -194,7 +199,7 @@ class Study:
         """How things are trained, with another learning rate."""
         return replace(self.size.selection, learning_rate=rate)
 
-    def _validated(self, method: str, rate: float) -> float:
+    def validated(self, method: str, rate: float) -> float:
         """Accuracy on the validation split, on one modality of all in noise, after training with a learning rate."""
         train = "everything" if method == "best" else "random"
         attention, found = self.taught(method, MODALITIES, train, 0, self.at_rate(rate), SEARCH_SEED), []
@@ -274,6 +279,23 @@ class Study:
         z = workspace.fuse(workspace.encode(latents), weights)
         right = self.classifier(seed, task)(z).argmax(-1) == self.classes[split][task or self.task]
         return float(right.float().mean())
+
+
+def at_rates(accuracy: Callable[[float], float]) -> dict[str, float]:
+    """{learning rate: accuracy with it} of all that are tried."""
+    return {f"{rate:g}": accuracy(rate) for rate in RATES}
+
+
+_study_of = lru_cache(maxsize=2)(Study)
+"""Both studies of a scene, with and without published networks."""
+
+
+def study_at(place: tuple[Any, ...], methods: Sequence[str] = (), found: Sequence[Any] = ()) -> Study:
+    """This process's one study of a place, knowing what the searches for the learning rates of `methods` came to."""
+    study = _study_of(*place)
+    for method, (accuracies,) in zip(methods, found, strict=bool(found)):
+        study.rates[method] = float(max(accuracies, key=lambda rate: accuracies[rate]))
+    return study
 
 
 def task_of(scene: str) -> str:

@@ -12,7 +12,7 @@ the three differ as chance has it.
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,15 +22,16 @@ import tyro
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
-from tqdm import tqdm
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.classification import TASKS_OF
 from benchmarks.classification import Study as Scenes
+from benchmarks.classification import study_at as scenes_at
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
-from benchmarks.compared import MODELS, Compared, Shape
+from benchmarks.compared import MODELS, Shape, compared_at
+from benchmarks.engines import Sweep, Task
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
 from gw_agents.command import say_errors
 from gw_agents.fitting import FitConfig, fit, seed_torch
@@ -62,6 +63,8 @@ class Arguments:
     """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 def triplets(classes: NDArray[np.int64], count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
@@ -143,6 +146,22 @@ class Study:
         return found
 
 
+@lru_cache(maxsize=1)
+def study_at(place: tuple[Any, ...], episodes: int) -> Study:
+    """This process's one study of a scene."""
+    return Study(scenes_at(place, episodes))
+
+
+def compute(
+    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """The figures of each seed's workspace, which are trained together."""
+    study = study_at(place, episodes)
+    made = study.scenes.compared.workspaces(model, pairs, seeds, setting)
+    with torch.no_grad():
+        return [study.measure(workspace, seed) for workspace, seed in zip(made, seeds, strict=True)]
+
+
 Found = dict[str, list[dict[str, dict[str, float]]]]
 """By model, the figures of each seed."""
 
@@ -150,19 +169,15 @@ Found = dict[str, list[dict[str, dict[str, float]]]]
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row], Found]:
     """All cells of a scene and their rows."""
     size, modalities = TRANSLATION_SIZES[arguments.preset], check_modalities(arguments.modalities)
-    compared = Compared(scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights)
-    study, found = Study(Scenes(compared, size.episodes)), Found()
-    for model in tqdm(arguments.models, desc=f"{scene} models"):
-
-        def work(seeds: list[int], model: str = model) -> list[dict[str, Any]]:
-            made = compared.workspaces(model, arguments.pairs, seeds)
-            with torch.no_grad():
-                return [study.measure(workspace, seed) for workspace, seed in zip(made, seeds, strict=True)]
-
+    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
+    settings, tasks = compared.settings(arguments.models, arguments.sweep), []
+    for model in arguments.models:
         condition = {"model": model, "pairs": arguments.pairs, "modalities": list(modalities)}
-        how = f"{compared.inputs(model)}-{compared.setting(model)}-{size.episodes}-{TRIPLETS}"
-        found[model] = cells.run_together(scene, condition, range(size.seeds), how, work)
-    rows = []
+        how = f"{compared.inputs(model)}-{settings[model]}-{size.episodes}-{TRIPLETS}"
+        arguments_of = (compared.place, size.episodes, model, arguments.pairs, settings[model])
+        tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
+    runs_of = arguments.sweep.compute(cells, tasks, f"{scene} models")
+    found, rows = dict(zip(arguments.models, runs_of, strict=True)), []
     for model, runs in found.items():
         for task, ways in runs[0].items():
             for way in ways:

@@ -10,9 +10,9 @@ tried at `SEARCH_PAIRS`, the best by the model's own paired losses on the held-o
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, permutations, product
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +21,13 @@ import torch
 import tyro
 from torch import Tensor
 from torch.nn.functional import normalize
-from tqdm import tqdm
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, write_summary
-from benchmarks.compared import MODELS, SCENES, Compared, Shape
+from benchmarks.compared import MODELS, SCENES, Compared, Shape, compared_at
+from benchmarks.engines import Sweep, Task
 from benchmarks.observed import observed
 from benchmarks.translation_report import draw, print_tables, rows_of
 from gw_agents.command import say_errors
@@ -86,6 +86,8 @@ class Arguments:
     """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
 
 
 @dataclass
@@ -135,6 +137,20 @@ class Study:
         return attribute_errors(self.scene, vectors, test["attributes"])
 
 
+@lru_cache(maxsize=1)
+def study_at(place: tuple[Any, ...], episodes: int) -> Study:
+    """This process's one study of a scene."""
+    return Study(compared_at(place), episodes)
+
+
+def compute(
+    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """The figures of each seed's workspace, which are trained together."""
+    study = study_at(place, episodes)
+    return [measure(study, workspace) for workspace in study.compared.workspaces(model, pairs, seeds, setting)]
+
+
 @torch.no_grad()
 def measure(study: Study, workspace: Workspace) -> dict[str, Any]:
     """Every figure of a workspace, on episode beginnings and on rollouts."""
@@ -170,20 +186,19 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     """All cells of a scene."""
     size = SIZES[arguments.preset]
     modalities = check_modalities(arguments.modalities)
-    compared = Compared(scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights)
-    study, found = Study(compared, size.episodes), Found()
-    for pairs, model in tqdm(list(product(size.pairs[scene], arguments.models)), desc=f"{scene} pairs x models"):
-
-        def work(seeds: list[int], model: str = model, pairs: int = pairs) -> list[dict[str, Any]]:
-            return [measure(study, workspace) for workspace in compared.workspaces(model, pairs, seeds)]
-
-        rate, decay = compared.setting(model)
+    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
+    settings = compared.settings(arguments.models, arguments.sweep)
+    keys, tasks = list(product(size.pairs[scene], arguments.models)), []
+    for pairs, model in keys:
+        rate, decay = settings[model]
         condition = {
             "model": model, "pairs": pairs, "modalities": list(modalities), "learning_rate": rate, "decay": decay,
         }  # fmt: skip
         inputs = f"{compared.inputs(model)}-{size.episodes}"
-        found[model, pairs] = cells.run_together(scene, condition, range(size.seeds), inputs, work)
-    return found
+        arguments_of = (compared.place, size.episodes, model, pairs, settings[model])
+        tasks.append(Task(scene, condition, range(size.seeds), inputs, compute, arguments_of))
+    found = arguments.sweep.compute(cells, tasks, f"{scene} pairs x models")
+    return {(model, pairs): runs for (pairs, model), runs in zip(keys, found, strict=True)}
 
 
 def main(arguments: Arguments) -> None:

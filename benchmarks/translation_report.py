@@ -191,6 +191,8 @@ def draw(scene: str, modalities: Sequence[str], found: Found, out: Path) -> Path
         panels[len(ways)].set(title="alignment", xscale="log", ylabel="R@1 of 1,000", ylim=(-0.02, 1.02))
         for panel in panels[: len(ways) + 1]:
             panel.set_xlabel("matched scenes N")
+            panel.set_xticks(pairs, [f"{number:,}" for number in pairs])
+            panel.minorticks_off()
         for panel in panels[len(ways) + 1 :]:
             panel.set_axis_off()
         panels[0].legend(fontsize=7)

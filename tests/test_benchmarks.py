@@ -62,6 +62,13 @@ def test_summaries_hold_what_readers_expect(tmp_path):
     }  # fmt: skip
 
 
+def test_scenes_run_one_by_one_share_a_summary(tmp_path):
+    for scene, value in (("factory", 0.5), ("simple_shapes", 0.6), ("factory", 0.7)):
+        write_summary(tmp_path, "trial", [make_row("noise", scene, {}, "accuracy", [value], "noise")])
+    rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
+    assert {row["scene"]: row["measured"] for row in rows} == {"simple_shapes": 0.6, "factory": 0.7}
+
+
 PAIRS = (50, 500, 5000, 50_000)
 
 

@@ -60,8 +60,9 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
 
 
 def test_workspaces_come_back_from_disk_to_the_bit(tiny, tmp_path):
-    made = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [0, 1])
-    read = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [1])[0].state_dict()
+    setting = (3e-3, 1e-3)
+    made = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [0, 1], setting)
+    read = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [1], setting)[0].state_dict()
     assert all(torch.equal(value, read[name]) for name, value in made[1].state_dict().items())
     assert not torch.equal(made[0].log_scale * 0 + made[0].encoders["language"][0].weight.sum(), read["log_scale"])
 
