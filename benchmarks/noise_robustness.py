@@ -56,7 +56,7 @@ REDRAWS = {False: "classifier, attention, noise", True: "workspace, classifier, 
 """What a seed draws anew, without and with workspaces of its own."""
 
 SIZES = {
-    "quick": Size(3, 4000, SelectionConfig(steps=600)),
+    "quick": Size(3, 3000, SelectionConfig(steps=500, batch_size=256)),
     "full": Size(5, 4000, SelectionConfig(steps=1000, batch_size=256), workspace_steps=2000),
 }
 
