@@ -211,6 +211,7 @@ class Worker:
 def _serve(pipe: Connection) -> None:
     """Do jobs until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed process would leave behind
     parent = multiprocessing.parent_process()
     assert parent is not None
 

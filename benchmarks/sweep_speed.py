@@ -2,8 +2,8 @@
 
     python benchmarks/sweep_speed.py --workers 2
 
-A cell trains and judges one probe of the attributes' latent, as `domains.py` does, on few scenes. Prints a table, and
-the load of the machine before: neighbours take their share of the cores.
+A cell drives the Factory's table at random through some hundred episodes, as `control.py` does for the lower end of its
+scale. Prints a table, and the load of the machine before each engine: neighbours take their share of the cores.
 """
 
 import os
@@ -20,10 +20,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, table
-from benchmarks.domains import compute
+from benchmarks.control import compute_ends
 from benchmarks.engines import Sweep, Task
 from gw_agents.command import say_errors
-from gw_envs.assets import asset_path
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,14 @@ class Arguments:
     """How many."""
     workers: int = 2
     """Of the engines that have workers."""
+    episodes: int = 400
+    """In a cell; 400 take about five seconds of one core."""
 
 
-def seconds(sweep: Sweep, cells: int) -> float:
+def seconds(sweep: Sweep, cells: int, episodes: int) -> float:
     """How long an engine takes for so many cells."""
-    folder = asset_path("weights/simple_shapes")
-    work = ("simple_shapes", folder, "attributes", 2000, 500)
-    tasks = [Task("simple_shapes", {"modality": "attributes"}, [seed], "", compute, work) for seed in range(cells)]
+    work = ("factory", "random", episodes)
+    tasks = [Task("factory", {"actor": "random"}, [seed], "", compute_ends, work) for seed in range(cells)]
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
         sweep.compute(Cells(Path(out), "sweep_speed"), tasks, sweep.engine)
@@ -49,13 +49,17 @@ def seconds(sweep: Sweep, cells: int) -> float:
 
 def main(arguments: Arguments) -> None:
     """Time, print."""
-    load = f"{os.getloadavg()[0]:.1f} processes ready to run before, on {os.cpu_count()} cores"
     sweeps = [Sweep(), Sweep("process", arguments.workers)]
     sweeps += [Sweep("ray", arguments.workers)] if find_spec("ray") else []
-    taken = {sweep.engine: seconds(sweep, arguments.cells) for sweep in sweeps}
-    lines = [(name, f"{took:.1f}", f"{taken['serial'] / took:.2f}") for name, took in taken.items()]
-    print(table(("engine", f"seconds for {arguments.cells} cells", "times as fast as serial"), lines))
-    print(load)
+    loads, taken = {}, {}
+    for sweep in sweeps:
+        loads[sweep.engine] = os.getloadavg()[0]
+        taken[sweep.engine] = seconds(sweep, arguments.cells, arguments.episodes)
+    lines = [
+        (name, f"{took:.1f}", f"{taken['serial'] / took:.2f}", f"{loads[name]:.1f}") for name, took in taken.items()
+    ]
+    print(table(("engine", f"seconds for {arguments.cells} cells", "times as fast as serial", "load before"), lines))
+    print(f"workers: {arguments.workers}; cores of this machine: {os.cpu_count()}")
 
 
 if __name__ == "__main__":
