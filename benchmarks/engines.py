@@ -322,5 +322,5 @@ def check_address(address: str) -> None:
     if not answers:
         raise ConnectionError(
             f"no Ray cluster answers at {address} within {PATIENCE:.0f} seconds: start one there with "
-            "`ray start --head`, or leave --address out for one of this machine"
+            "`ray start --head` and the same RAY_AUTH_MODE and token, or leave --address out for one of this machine"
         )

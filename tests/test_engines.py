@@ -149,13 +149,12 @@ def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     assert time.monotonic() - start < 25
 
 
-@pytest.mark.parametrize(
-    "benchmark",
-    [classification, control, domains, noise_robustness, odd_one_out, translation],
-    ids=lambda b: b.__name__,
-)
-def test_every_benchmark_has_the_options(benchmark):
-    arguments = tyro.cli(benchmark.Arguments, args=["--engine", "process", "--workers", "3"])
+BENCHMARKS = (classification, control, domains, noise_robustness, odd_one_out, translation)
+
+
+@pytest.mark.parametrize("module", BENCHMARKS, ids=lambda module: module.__name__)
+def test_every_benchmark_has_the_options(module):
+    arguments = tyro.cli(module.Arguments, args=["--engine", "process", "--workers", "3"])
     assert arguments.sweep == Sweep("process", 3)
 
 
