@@ -13,11 +13,11 @@ being aligned (`tr+cont`, all four losses, fusion) does better than alignment al
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,45 +27,26 @@ from numpy.typing import NDArray
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
-from benchmarks.compared import MODELS, Compared, Shape, compared_at
-from benchmarks.engines import Sweep, Task
+from benchmarks import compared
+from benchmarks.common import Cells, Row, bars, figure, make_row, table, write_summary
+from benchmarks.compared import REDRAWS, Compared, compared_at
+from benchmarks.engines import Task
 from benchmarks.observed import observed
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
 from gw_agents.command import say_errors
 from gw_agents.latents import encode_rows
-from gw_agents.workspace.model import Workspace, preset_called
+from gw_agents.workspace.model import Workspace
 from gw_envs.labels import TASKS
-from gw_envs.observation import check_modalities
 
 TASKS_OF = {"simple_shapes": ("shape",), "factory": ("color family", "region")}
 PAIRS = {"quick": (500, 5000), "full": (200, 500, 1500)}
 STRENGTHS = 6
 """Values of C among which cross-validation chooses, log-spaced from 1e-3 to 1e4."""
-LINES = {"tr": "not aligned", "tr+cy": "not aligned", "cont": "CLIP-like"}
-REDRAWS = "workspace, batches, which scenes are matched"
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(compared.Arguments):
     """Classes read from the workspace, within and across modalities."""
-
-    scene: Literal["simple_shapes", "factory", "both"] = "both"
-    """Which scene."""
-    preset: Literal["quick", "full"] = "quick"
-    """How much is done. Workspaces that `translation.py` trained into the same folder are not trained again."""
-    models: tuple[str, ...] = MODELS
-    """Which models, by the names of their losses."""
-    modalities: tuple[str, ...] = ("image", "attributes")
-    """What the workspaces join: two or three modalities."""
-    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
-    """What all workspaces have in common."""
-    weights: Path | None = None
-    """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
-    out: Path = Path("results")
-    """Where results go. The same command again goes on where it was."""
-    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
-    """Where cells are computed."""
 
 
 @dataclass
@@ -174,10 +155,11 @@ def measure(study: Study, workspace: Workspace | None) -> dict[str, Any]:
 
 def chance(study: Study) -> dict[str, dict[str, float]]:
     """{task: {"reset" or "rollout": frequency of the most frequent class}}."""
-    return {
-        task: {on: float(np.bincount(study.splits[on][task]).max() / len(study.splits[on][task])) for on in ons}
-        for task, ons in product(study.tasks, [("reset", "rollout")])
-    }
+
+    def frequency(classes: NDArray) -> float:
+        return float(np.bincount(classes).max() / len(classes))
+
+    return {task: {on: frequency(study.splits[on][task]) for on in ("reset", "rollout")} for task in study.tasks}
 
 
 Found = dict[tuple[str, int], list[dict[str, Any]]]
@@ -186,25 +168,25 @@ Found = dict[tuple[str, int], list[dict[str, Any]]]
 
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> list[Row]:
     """All cells of a scene, its rows and its picture."""
-    size, modalities = TRANSLATION_SIZES[arguments.preset], check_modalities(arguments.modalities)
-    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
-    settings = compared.settings(arguments.models, arguments.sweep)
-    shared = {"modalities": list(modalities)}
-    inputs = f"{compared.inputs('tr').split('-')[0]}-{size.episodes}"
+    size = TRANSLATION_SIZES[arguments.preset]
+    models = arguments.compared(scene, size.steps)
+    settings = models.settings(arguments.models, arguments.sweep)
+    shared = {"modalities": list(models.modalities)}
+    inputs = f"{models.inputs('tr').split('-')[0]}-{size.episodes}"
     floors = [
-        Task(scene, {**shared, "model": what}, [0], inputs, compute_floor, (compared.place, size.episodes, what))
+        Task(scene, {**shared, "model": what}, [0], inputs, compute_floor, (models.place, size.episodes, what))
         for what in ("unimodal", "chance")
     ]
     keys, tasks = list(product(PAIRS[arguments.preset], arguments.models)), []
     for pairs, model in keys:
         rate, decay = settings[model]
         condition = {**shared, "model": model, "pairs": pairs, "learning_rate": rate, "decay": decay}
-        how = f"{compared.inputs(model)}-{size.episodes}"
-        arguments_of = (compared.place, size.episodes, model, pairs, settings[model])
+        how = f"{models.inputs(model)}-{size.episodes}"
+        arguments_of = (models.place, size.episodes, model, pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
     alone, (floor,), *runs = arguments.sweep.compute(cells, [*floors, *tasks], f"{scene} pairs x models")
     found = {(model, pairs): run for (pairs, model), run in zip(keys, runs, strict=True)} | {("unimodal", 0): alone}
-    rows = rows_of(scene, modalities, found)
+    rows = rows_of(scene, models.modalities, found)
     tasks_told = TASKS_OF[scene]
     for task, on in product(tasks_told, ("reset", "rollout")):
         told = {"task": task, "test_on": on}
@@ -252,14 +234,13 @@ def draw(scene: str, tasks: Sequence[str], found: Found, floor: Mapping[str, Any
         grid = np.reshape(axes, (len(tasks), len(numbers)))
         for (line, task), (column, pairs) in product(enumerate(tasks), enumerate(numbers)):
             panel = grid[line, column]
-            for place, (kind, same, label) in enumerate(kinds):
-                bands = np.array([interval([across(run, task, kind, same) for run in found[m, pairs]]) for m in models])
-                at = np.arange(len(models)) + 0.27 * (place - 1)
-                errors = np.abs(bands[:, 1:].T - bands[:, 0])
-                panel.bar(at, bands[:, 0], 0.25, yerr=errors, color=f"C{place}", label=label, error_kw={"lw": 0.8})
+            groups = {
+                label: [[across(run, task, kind, same) for run in found[model, pairs]] for model in models]
+                for kind, same, label in kinds
+            }
+            bars(panel, models, groups)
             panel.axhline(floor[task]["reset"], color="gray", linewidth=0.8, linestyle=":")
-            panel.set_xticks(range(len(models)), models, rotation=60, ha="right", fontsize=7)
-            panel.set(title=f"{task}, {pairs:,} matched scenes", ylabel="accuracy", ylim=(0, 1.02))
+            panel.set_title(f"{task}, {pairs:,} matched scenes")
         grid[0, 0].legend(fontsize=7, loc="lower left")
         grid[0, 0].figure.suptitle(f"{scene}: classes read from z (dotted: chance)")
 
@@ -284,13 +265,10 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def main(arguments: Arguments) -> None:
     """Run, print, draw, write."""
-    if len(check_modalities(arguments.modalities)) < 2:
-        raise ValueError(f"--modalities {arguments.modalities[0]}: a workspace joins at least two")
-    for model in arguments.models:
-        preset_called(model)
+    arguments.check()
     cells = Cells(arguments.out, "classification")
     rows: list[Row] = []
-    for scene in ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,):
+    for scene in arguments.scenes():
         rows += run_scene(arguments, scene, cells)
     print_table(rows)
     print(f"written: {write_summary(arguments.out, 'classification', rows)}")

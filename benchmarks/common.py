@@ -236,6 +236,18 @@ def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in text)
 
 
+def bars(panel: Any, names: Sequence[str], groups: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """Fill matplotlib axes with bars: {label: for each name the values of its seeds}, mean with interval, up to 1."""
+    width = 0.8 / len(groups)
+    for place, (label, values) in enumerate(groups.items()):
+        middle, low, high = np.array([interval(of_one) for of_one in values]).T
+        at = np.arange(len(names)) + width * (place - (len(groups) - 1) / 2)
+        errors = (middle - low, high - middle)
+        panel.bar(at, middle, 0.93 * width, yerr=errors, color=f"C{place}", label=label, error_kw={"lw": 0.8})
+    panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+    panel.set(ylabel="accuracy", ylim=(0, 1.02))
+
+
 def figure(
     path: Path, draw: Callable[[Any], None], width: float = 9.0, height: float = 4.0, columns: int = 1, lines: int = 1
 ) -> None:

@@ -5,17 +5,18 @@ tried at `SEARCH_PAIRS` matched scenes, the best by the model's own paired losse
 not learn from. What is trained is kept on disk, for every benchmark that asks for it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from hashlib import sha256
 from itertools import permutations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.torch
 import torch
+import tyro
 from torch import Tensor
 
 from benchmarks.common import Cells, alone
@@ -29,7 +30,7 @@ from gw_agents.objective import TrainingPlan, train_workspaces
 from gw_agents.workspace import losses
 from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
 from gw_envs.assets import asset_path
-from gw_envs.observation import MODALITIES
+from gw_envs.observation import MODALITIES, check_modalities
 
 MODELS = tuple(name for name in PRESETS if name != "broad+cont")
 """The six models of the talk, fusion, and ours."""
@@ -41,6 +42,9 @@ HELD_OUT = 0.2
 """Part of the pairs that is not learned from: it tells which weights to keep, and which settings."""
 SEARCH_PAIRS = 700
 SEARCH_SEED = 100
+SCENE_NAMES = ("simple_shapes", "factory")
+REDRAWS = "workspace, batches, which scenes are matched"
+"""What a seed draws anew."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,44 @@ class Shape:
     """Width of the three hidden layers of encoders and decoders."""
     batch_size: int = 128
     """Matched scenes a step; as many unmatched ones of each modality."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What benchmarks of the compared models are told; each adds what it needs."""
+
+    scene: Literal["simple_shapes", "factory", "both"] = "both"
+    """Which scene."""
+    preset: Literal["quick", "full"] = "quick"
+    """How much is done. Workspaces that `translation.py` trained into the same folder are not trained again."""
+    models: tuple[str, ...] = MODELS
+    """Which models, by the names of their losses."""
+    modalities: tuple[str, ...] = ("image", "attributes")
+    """What the workspaces join: two or three modalities."""
+    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
+    """What all workspaces have in common."""
+    weights: Path | None = None
+    """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
+    out: Path = Path("results")
+    """Where results go. The same command again goes on where it was."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
+
+    def check(self) -> None:
+        """ValueError unless there are two modalities to join, and every model is known."""
+        if len(check_modalities(self.modalities)) < 2:
+            raise ValueError(f"--modalities {self.modalities[0]}: a workspace joins at least two")
+        for model in self.models:
+            preset_called(model)
+
+    def scenes(self) -> tuple[str, ...]:
+        """The scenes to run."""
+        return SCENE_NAMES if self.scene == "both" else (self.scene,)
+
+    def compared(self, scene: str, steps: int) -> "Compared":
+        """The models of a scene, trained for so many steps."""
+        modalities = check_modalities(self.modalities)
+        return compared_at((scene, modalities, self.shape, steps, self.out, self.weights))
 
 
 @dataclass
@@ -124,16 +166,7 @@ class Compared:
         mark = sha256(f"{self.inputs(model)}-{setting}-{HELD_OUT}".encode()).hexdigest()[:12]
         folder = self.out / "workspaces" / f"{self.scene}-{model}-{mark}"
         paths = {seed: folder / f"{pairs}-{seed}.safetensors" for seed in seeds}
-        missing = [seed for seed in seeds if not paths[seed].exists()]
-        made = self._train(model, pairs, missing, setting, self.steps) if missing else []
-        for seed, workspace in zip(missing, made, strict=True):
-            write_atomically(paths[seed], partial(safetensors.torch.save_file, workspace.state_dict()))
-        found = []
-        for path in paths.values():
-            workspace = Workspace(self._config(model))
-            load_into(workspace, safetensors.torch.load_file(path), str(path))
-            found.append(workspace.requires_grad_(False).eval())
-        return found
+        return kept(paths, self._config(model), lambda missing: self._train(model, pairs, missing, setting, self.steps))
 
     def _config(self, model: str) -> GWConfig:
         widths = {name: domain.latent_width for name, domain in self.domains.items()}
@@ -145,6 +178,21 @@ class Compared:
         fit = FitConfig(steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
         matched = [matched_scenes(seed, pairs) for seed in seeds]
         return train_workspaces(self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT))
+
+
+def kept(
+    paths: Mapping[int, Path], config: GWConfig, train: Callable[[list[int]], Sequence[Workspace]]
+) -> list[Workspace]:
+    """The frozen workspaces of seeds, {seed: file}; `train` makes those that are not on disk, all together."""
+    missing = [seed for seed, path in paths.items() if not path.exists()]
+    for seed, workspace in zip(missing, train(missing) if missing else [], strict=True):
+        write_atomically(paths[seed], partial(safetensors.torch.save_file, workspace.state_dict()))
+    found = []
+    for path in paths.values():
+        workspace = Workspace(config)
+        load_into(workspace, safetensors.torch.load_file(path), str(path))
+        found.append(workspace.requires_grad_(False).eval())
+    return found
 
 
 @lru_cache(maxsize=1)

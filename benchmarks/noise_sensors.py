@@ -145,17 +145,20 @@ def noisy(
     return right(study, judge(batch.latents, batch.hit), study.task, split)
 
 
-def judge_of(study: Study, method: str, seed: int, task: str, present: tuple[str, ...]) -> tuple[Judge, nn.Module]:
-    """A method that names classes, and what it learned."""
+def learned(study: Study, method: str, seed: int) -> Attention | EndToEnd | str:
+    """What a method learned; its name where that is nothing."""
+    if method in PLAIN:
+        return method
     if method in END_TO_END:
-        module = tuned(study, method, seed)
-        return lambda latents, hit: module(latents).argmax(-1), module
-    train = "everything" if method == "best" else "random"
-    attention: Attention | str = method if method in PLAIN else study.attention(method, MODALITIES, train, seed)
-    if method == "constant":  # the modality that is best on the validation split while each kind in turn fails
-        return constant(study, seed, task, present), nn.Module()
-    judge = through(study, attention, seed, task)
-    return judge, nn.Module() if isinstance(attention, str) else attention
+        return tuned(study, method, seed)
+    return study.attention(method, MODALITIES, "everything" if method == "best" else "random", seed)
+
+
+def judge_of(study: Study, method: Attention | EndToEnd | str, seed: int, task: str, present: tuple[str, ...]) -> Judge:
+    """How a method, as `learned` gives it, names classes."""
+    if isinstance(method, EndToEnd):
+        return lambda latents, hit: method(latents).argmax(-1)
+    return constant(study, seed, task, present) if method == "constant" else through(study, method, seed, task)
 
 
 def through(study: Study, attention: Attention | str, seed: int, task: str) -> Judge:
@@ -222,13 +225,14 @@ def several_sensors(study: Study, judge: Judge, at_once: int, seed: int) -> floa
 def measure(study: Study, method: str, seed: int) -> dict[str, Any]:
     """One cell: {"sensors": {set: {severity: {sensor: accuracy}}}, "several": ..., "clean": ..., "cost": ...}."""
     found: dict[str, Any] = {"sensors": {}, "clean": {}}
+    module = learned(study, method, seed)
     for name, present in SETS.items():
-        judge, module = judge_of(study, method, seed, study.task, present)
-        found["cost"] = cost(study, judge, module)
+        judge = judge_of(study, module, seed, study.task, present)
         clean = study.latents("test", present)
         hit = torch.zeros(len(next(iter(clean.values()))), len(present), dtype=torch.bool)
         found["clean"][name] = right(study, judge(clean, hit), study.task)
         found["sensors"][name] = {f"{s:g}": sensors(study, judge, present, s, study.task) for s in SEVERITIES}
+    found["cost"] = cost(study, judge, nn.Module() if isinstance(module, str) else module)
     found["several"] = {
         f"{number}": {f"{sigma:g}": noisy(study, judge, MODALITIES, sigma, number, seed) for sigma in SIGMAS[2:]}
         | {"sensors": several_sensors(study, judge, number, seed)}

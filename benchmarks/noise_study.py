@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from benchmarks.common import alone
+from benchmarks.compared import kept
 from benchmarks.observed import observed
 from gw_agents import GlobalWorkspace
-from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
+from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.fitting import FitConfig
 from gw_agents.latents import encode_rows, scene_latents
 from gw_agents.objective import TrainingPlan, train_workspaces
@@ -103,30 +103,20 @@ class Study:
         """As the shipped one was trained, from other weights and batches; kept on disk."""
         config, steps = self.gw.workspace.config, self.size.workspace_steps
         config = replace(config, layer_norm=config.layer_norm and not self.published_networks)
-        mark = f"{self.scene}-{modules_fingerprint(self.gw.domain_modules)}-{steps}-{self.size.seeds}"
-        mark += "-published" * self.published_networks
-        path = self.out / "workspaces" / f"noise-{mark}.safetensors"
-        with alone(path):
-            if not path.exists():
-                self._retrain(config, path)
-        whole, found = safetensors.torch.load_file(path), []
-        for row in range(self.size.seeds):
-            own = {key.split(".", 1)[1]: value for key, value in whole.items() if key.startswith(f"{row}.")}
-            workspace = Workspace(config)
-            load_into(workspace, own, str(path))
-            found.append(workspace.requires_grad_(False).eval())
-        return found
+        mark = f"noise-{self.scene}-{modules_fingerprint(self.gw.domain_modules)}-{steps}"
+        folder = self.out / "workspaces" / (mark + "-published" * self.published_networks)
+        paths = {seed: folder / f"{seed}.safetensors" for seed in range(1, self.size.seeds + 1)}
+        with alone(folder):
+            return kept(paths, config, lambda seeds: self._retrain(config, seeds))
 
-    def _retrain(self, config: GWConfig, path: Path) -> None:
-        """Train the workspaces of all seeds together, into `path`."""
-        modules, count = self.gw.domain_modules, self.size.seeds
+    def _retrain(self, config: GWConfig, seeds: list[int]) -> list[Workspace]:
+        """Train the workspaces of seeds together."""
+        modules = self.gw.domain_modules
         with alone(self.out / "latents"):
             latents = scene_latents(modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents")
         plan = TrainingPlan(FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3))
-        pairs, seeds = [torch.arange(WORKSPACE_SCENES)] * count, list(range(1, count + 1))
-        made = train_workspaces(config, latents, pairs, seeds, plan, label=f"{self.scene} workspaces")
-        tensors = {f"{row}.{key}": value for row, gw in enumerate(made) for key, value in gw.state_dict().items()}
-        write_atomically(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+        pairs = [torch.arange(WORKSPACE_SCENES)] * len(seeds)
+        return train_workspaces(config, latents, pairs, seeds, plan, label=f"{self.scene} workspaces")
 
     @cached_property
     def shown(self) -> dict[str, dict[str, np.ndarray]]:
@@ -239,8 +229,8 @@ class Study:
     def everything(self, config: SelectionConfig, without: str | None = None) -> Damage:
         """Random noise and failing sensors, of all kinds but one, on up to all modalities but one."""
         failures = self.failures("train")
-        kept = {name: [row for row, kind in enumerate(KINDS[name]) if kind != without] for name in failures}
-        return Damage(config, None, {name: failures[name][rows] for name, rows in kept.items()}, 2, 0.1)
+        left = {name: [row for row, kind in enumerate(KINDS[name]) if kind != without] for name in failures}
+        return Damage(config, None, {name: failures[name][rows] for name, rows in left.items()}, 2, 0.1)
 
     # Latent noise, as published.
 

@@ -11,10 +11,9 @@ the three differ as chance has it.
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,45 +25,26 @@ from torch.nn.functional import cross_entropy, normalize
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.classification import TASKS_OF
-from benchmarks.classification import Study as Scenes
-from benchmarks.classification import study_at as scenes_at
-from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
-from benchmarks.compared import MODELS, Shape, compared_at
-from benchmarks.engines import Sweep, Task
+from benchmarks import compared
+from benchmarks.classification import Study, study_at
+from benchmarks.common import Cells, Row, bars, figure, make_row, table, write_summary
+from benchmarks.engines import Task
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
 from gw_agents.command import say_errors
 from gw_agents.fitting import FitConfig, fit, seed_torch
-from gw_agents.workspace.model import Workspace, preset_called
-from gw_envs.observation import check_modalities
+from gw_agents.workspace.model import Workspace
 
-REDRAWS = "workspace, batches, which scenes are matched, triplets, judge"
+REDRAWS = f"{compared.REDRAWS}, triplets, judge"
 TRIPLETS = 4000
 """Of each split."""
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(compared.Arguments):
     """Odd one out within and across modalities."""
 
-    scene: Literal["simple_shapes", "factory", "both"] = "both"
-    """Which scene."""
-    preset: Literal["quick", "full"] = "quick"
-    """How much is done. Workspaces that `translation.py` trained into the same folder are not trained again."""
     pairs: int = 500
     """Matched scenes."""
-    models: tuple[str, ...] = MODELS
-    """Which models, by the names of their losses."""
-    modalities: tuple[str, ...] = ("image", "attributes")
-    """What the workspaces join: two or three modalities."""
-    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
-    """What all workspaces have in common."""
-    weights: Path | None = None
-    """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
-    out: Path = Path("results")
-    """Where results go. The same command again goes on where it was."""
-    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
-    """Where cells are computed."""
 
 
 def triplets(classes: NDArray[np.int64], count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
@@ -111,55 +91,38 @@ def learn(z: Tensor, odd: Tensor, seed: int) -> Judge:
     return judge.requires_grad_(False).eval()
 
 
-@dataclass
-class Study:
-    """One scene: its models, and triplets."""
-
-    scenes: Scenes
-
-    @cached_property
-    def tasks(self) -> tuple[str, ...]:
-        """The attributes in which one differs."""
-        return TASKS_OF[self.scenes.compared.scene]
-
-    def measure(self, workspace: Workspace, seed: int) -> dict[str, dict[str, float]]:
-        """{task: {"train->test": accuracy}}, test being a modality or "mixed"."""
-        splits = {name: self.scenes.splits[name] for name in ("train", "reset")}
-        z = {
-            name: torch.stack([workspace.enter(m, rows) for m, rows in split["latents"].items()], 1)  # (N, D, Z)
-            for name, split in splits.items()
-        }
-        modalities = list(splits["train"]["latents"])
-        found: dict[str, dict[str, float]] = {}
-        for task in self.tasks:
-            rng = np.random.default_rng([seed, *task.encode()])
-            rows = {name: triplets(split[task], TRIPLETS, rng) for name, split in splits.items()}
-            items, odd = rows["reset"]
-            shown = {name: np.full(items.shape, column) for column, name in enumerate(modalities)}
-            shown["mixed"] = rng.permuted(np.tile(np.arange(3) % len(modalities), (len(items), 1)), axis=1)
-            found[task] = {}
-            for column, train in enumerate(modalities):
-                judge = learn(z["train"][rows["train"][0], column], torch.from_numpy(rows["train"][1]), seed)
-                for test, columns in shown.items():
-                    right = judge(z["reset"][items, columns]).argmax(-1) == torch.from_numpy(odd)
-                    found[task][f"{train}->{test}"] = float(right.float().mean())
-        return found
+def measure(study: Study, workspace: Workspace, seed: int) -> dict[str, dict[str, float]]:
+    """{task: {"train->test": accuracy}}, test being a modality or "mixed"."""
+    splits = {name: study.splits[name] for name in ("train", "reset")}
+    z = {
+        name: torch.stack([workspace.enter(m, rows) for m, rows in split["latents"].items()], 1)  # (N, D, Z)
+        for name, split in splits.items()
+    }
+    modalities = list(splits["train"]["latents"])
+    found: dict[str, dict[str, float]] = {}
+    for task in study.tasks:
+        rng = np.random.default_rng([seed, *task.encode()])
+        rows = {name: triplets(split[task], TRIPLETS, rng) for name, split in splits.items()}
+        items, odd = rows["reset"]
+        shown = {name: np.full(items.shape, column) for column, name in enumerate(modalities)}
+        shown["mixed"] = rng.permuted(np.tile(np.arange(3) % len(modalities), (len(items), 1)), axis=1)
+        found[task] = {}
+        for column, train in enumerate(modalities):
+            judge = learn(z["train"][rows["train"][0], column], torch.from_numpy(rows["train"][1]), seed)
+            for test, columns in shown.items():
+                right = judge(z["reset"][items, columns]).argmax(-1) == torch.from_numpy(odd)
+                found[task][f"{train}->{test}"] = float(right.float().mean())
+    return found
 
 
-@lru_cache(maxsize=1)
-def study_at(place: tuple[Any, ...], episodes: int) -> Study:
-    """This process's one study of a scene."""
-    return Study(scenes_at(place, episodes))
-
-
+@torch.no_grad()
 def compute(
     seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
 ) -> list[dict[str, Any]]:
     """The figures of each seed's workspace, which are trained together."""
     study = study_at(place, episodes)
-    made = study.scenes.compared.workspaces(model, pairs, seeds, setting)
-    with torch.no_grad():
-        return [study.measure(workspace, seed) for workspace, seed in zip(made, seeds, strict=True)]
+    made = study.compared.workspaces(model, pairs, seeds, setting)
+    return [measure(study, workspace, seed) for workspace, seed in zip(made, seeds, strict=True)]
 
 
 Found = dict[str, list[dict[str, dict[str, float]]]]
@@ -168,13 +131,13 @@ Found = dict[str, list[dict[str, dict[str, float]]]]
 
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row], Found]:
     """All cells of a scene and their rows."""
-    size, modalities = TRANSLATION_SIZES[arguments.preset], check_modalities(arguments.modalities)
-    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
-    settings, tasks = compared.settings(arguments.models, arguments.sweep), []
+    size = TRANSLATION_SIZES[arguments.preset]
+    models = arguments.compared(scene, size.steps)
+    settings, tasks = models.settings(arguments.models, arguments.sweep), []
     for model in arguments.models:
-        condition = {"model": model, "pairs": arguments.pairs, "modalities": list(modalities)}
-        how = f"{compared.inputs(model)}-{settings[model]}-{size.episodes}-{TRIPLETS}"
-        arguments_of = (compared.place, size.episodes, model, arguments.pairs, settings[model])
+        condition = {"model": model, "pairs": arguments.pairs, "modalities": list(models.modalities)}
+        how = f"{models.inputs(model)}-{settings[model]}-{size.episodes}-{TRIPLETS}"
+        arguments_of = (models.place, size.episodes, model, arguments.pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
     runs_of = arguments.sweep.compute(cells, tasks, f"{scene} models")
     found, rows = dict(zip(arguments.models, runs_of, strict=True)), []
@@ -199,14 +162,10 @@ def draw(scene: str, found: Found, path: Path) -> None:
 
     def paint(axes: Any) -> None:
         for panel, task in zip(np.atleast_1d(axes), tasks, strict=True):
-            for place, kind in enumerate(kinds):
-                bands = np.array([interval([mean(run[task], kind) for run in runs]) for runs in found.values()])
-                at = np.arange(len(found)) + 0.27 * (place - 1)
-                errors = np.abs(bands[:, 1:].T - bands[:, 0])
-                panel.bar(at, bands[:, 0], 0.25, yerr=errors, color=f"C{place}", label=kind, error_kw={"lw": 0.8})
+            groups = {kind: [[mean(run[task], kind) for run in runs] for runs in found.values()] for kind in kinds}
+            bars(panel, list(found), groups)
             panel.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":")
-            panel.set_xticks(range(len(found)), list(found), rotation=60, ha="right", fontsize=7)
-            panel.set(title=f"one differs in {task}", ylabel="accuracy", ylim=(0, 1.02))
+            panel.set_title(f"one differs in {task}")
         np.atleast_1d(axes)[0].legend(fontsize=7, loc="lower left")
         np.atleast_1d(axes)[0].figure.suptitle(f"{scene}: odd one out (dotted: chance)")
 
@@ -232,13 +191,10 @@ def print_table(rows: Sequence[Row]) -> None:
 
 def main(arguments: Arguments) -> None:
     """Run, print, draw, write."""
-    if len(check_modalities(arguments.modalities)) < 2:
-        raise ValueError(f"--modalities {arguments.modalities[0]}: a workspace joins at least two")
-    for model in arguments.models:
-        preset_called(model)
+    arguments.check()
     cells = Cells(arguments.out, "odd_one_out")
     rows: list[Row] = []
-    for scene in ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,):
+    for scene in arguments.scenes():
         scene_rows, found = run_scene(arguments, scene, cells)
         rows += scene_rows
         draw(scene, found, arguments.out / f"odd_one_out_{scene}.png")

@@ -11,7 +11,7 @@ tried at `SEARCH_PAIRS`, the best by the model's own paired losses on the held-o
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations, permutations, product
 from pathlib import Path
@@ -25,18 +25,19 @@ from torch.nn.functional import normalize
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import compared
 from benchmarks.common import Cells, Row, write_summary
-from benchmarks.compared import MODELS, SCENES, Compared, Shape, compared_at
-from benchmarks.engines import Sweep, Task
+from benchmarks.compared import SCENE_NAMES, SCENES, Compared, compared_at
+from benchmarks.engines import Task
 from benchmarks.observed import observed
 from benchmarks.translation_report import draw, print_tables, rows_of
 from gw_agents.command import say_errors
 from gw_agents.latents import encode_rows, scene_attributes
 from gw_agents.probes import attribute_errors, mlp_probe
 from gw_agents.workspace import losses
-from gw_agents.workspace.model import Workspace, preset_called
+from gw_agents.workspace.model import Workspace
 from gw_envs.language import VOCABULARY, captions_true
-from gw_envs.observation import MODALITIES, check_modalities
+from gw_envs.observation import check_modalities
 
 RETRIEVED = 1000
 """Scenes among which the matching one is looked for."""
@@ -56,7 +57,6 @@ class Size:
     """Held-out episode beginnings; rollouts bring as many observations again."""
 
 
-SCENE_NAMES = ("simple_shapes", "factory")
 FULL = {
     "simple_shapes": (50, 200, 500, 1500, 5000),
     "factory": (200, 500, 1500, 5000),
@@ -69,25 +69,11 @@ SIZES = {
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(compared.Arguments):
     """Translation, alignment and cycles of every model against the number of matched scenes."""
 
-    scene: Literal["simple_shapes", "factory", "both"] = "both"
-    """Which scene."""
-    preset: Literal["quick", "full", "long"] = "quick"
+    preset: Literal["quick", "full", "long"] = "quick"  # type: ignore[assignment]
     """How much is done: minutes, hours, or three times the steps at a few numbers of pairs."""
-    models: tuple[str, ...] = MODELS
-    """Which models, by the names of their losses."""
-    modalities: tuple[str, ...] = ("image", "attributes")
-    """What the workspaces join: two or three modalities."""
-    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
-    """What all workspaces have in common."""
-    weights: Path | None = None
-    """Folder of domain modules with a subfolder for each scene; the shipped ones by default."""
-    out: Path = Path("results")
-    """Where results go. The same command again goes on where it was."""
-    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
-    """Where cells are computed."""
 
 
 @dataclass
@@ -97,15 +83,10 @@ class Study:
     compared: Compared
     episodes: int
 
-    @cached_property
+    @property
     def scene(self) -> str:
         """Its name."""
         return self.compared.scene
-
-    @cached_property
-    def domains(self) -> dict[str, Any]:
-        """The frozen domain modules."""
-        return dict(self.compared.domains)
 
     @cached_property
     def tests(self) -> dict[str, dict[str, Any]]:
@@ -113,7 +94,7 @@ class Study:
         shown = observed(self.scene, "test", self.episodes)
         return {
             name: {
-                "latents": encode_rows(self.domains, rows),
+                "latents": encode_rows(self.compared.domains, rows),
                 "attributes": rows["attributes"],
                 "state": rows["state"],
             }
@@ -130,10 +111,11 @@ class Study:
     def in_units(self, target: str, latents: Tensor, test: dict[str, Any]) -> dict[str, float]:
         """Predicted latents of a modality, read in the units of the attributes, or as claims that are true."""
         if target == "language":
-            said = VOCABULARY.decode_rows(self.domains[target].decode(latents).numpy())
+            said = VOCABULARY.decode_rows(self.compared.domains[target].decode(latents).numpy())
             true = captions_true(said, test["state"])
             return {"caption_truth": float(true.all(1).mean()), "claims_true": float(true.mean())}
-        vectors = self.read_image(latents) if target == "image" else self.domains[target].decode(latents).numpy()
+        decode = self.compared.domains[target].decode
+        vectors = self.read_image(latents) if target == "image" else decode(latents).numpy()
         return attribute_errors(self.scene, vectors, test["attributes"])
 
 
@@ -185,17 +167,17 @@ Found = dict[tuple[str, int], list[dict[str, Any]]]
 def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     """All cells of a scene."""
     size = SIZES[arguments.preset]
-    modalities = check_modalities(arguments.modalities)
-    compared = compared_at((scene, modalities, arguments.shape, size.steps, arguments.out, arguments.weights))
-    settings = compared.settings(arguments.models, arguments.sweep)
+    models = arguments.compared(scene, size.steps)
+    settings = models.settings(arguments.models, arguments.sweep)
     keys, tasks = list(product(size.pairs[scene], arguments.models)), []
     for pairs, model in keys:
         rate, decay = settings[model]
         condition = {
-            "model": model, "pairs": pairs, "modalities": list(modalities), "learning_rate": rate, "decay": decay,
+            "model": model, "pairs": pairs, "modalities": list(models.modalities), "learning_rate": rate,
+            "decay": decay,
         }  # fmt: skip
-        inputs = f"{compared.inputs(model)}-{size.episodes}"
-        arguments_of = (compared.place, size.episodes, model, pairs, settings[model])
+        inputs = f"{models.inputs(model)}-{size.episodes}"
+        arguments_of = (models.place, size.episodes, model, pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), inputs, compute, arguments_of))
     found = arguments.sweep.compute(cells, tasks, f"{scene} pairs x models")
     return {(model, pairs): runs for (pairs, model), runs in zip(keys, found, strict=True)}
@@ -203,15 +185,12 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
 
 def main(arguments: Arguments) -> None:
     """Run, print, draw, write."""
-    if len(check_modalities(arguments.modalities)) < 2:
-        raise ValueError(f"--modalities {arguments.modalities[0]}: a workspace joins at least two")
-    for model in arguments.models:
-        preset_called(model)
+    arguments.check()
+    modalities = check_modalities(arguments.modalities)
     cells = Cells(arguments.out, "translation")
     rows: list[Row] = []
-    for scene in SCENE_NAMES if arguments.scene == "both" else (arguments.scene,):
+    for scene in arguments.scenes():
         found = run_scene(arguments, scene, cells)
-        modalities = [name for name in MODALITIES if name in arguments.modalities]
         rows += rows_of(scene, modalities, found)
         print_tables(scene, modalities, found)
         print(f"picture: {draw(scene, modalities, found, arguments.out)}")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Row, figure, interval, make_row, table
+from benchmarks.compared import REDRAWS
 from benchmarks.label_efficiency import Efficiency, label_efficiency
 
 Found = Mapping[tuple[str, int], Sequence[Mapping[str, Any]]]
 """By model and number of pairs, the figures of each seed."""
 
-REDRAWS = "workspace, batches, which scenes are matched"
 PUBLISHED = {
     "tr": ("-", "-"), "tr+cont": ("-", "++"), "tr+cy": ("++", "-"), "tr+cont+dcy+cy": ("+++", "+++"),
     "cont": ("-", "±"), "tr+dcy": ("+", "+"),

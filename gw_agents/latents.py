@@ -4,7 +4,7 @@ A cache file belongs to one set of domain weights; its name holds their hash, so
 are never read by mistake.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,19 @@ BATCH = 500
 """Scenes drawn at a time; part of what `scene_latents` and `scene_attributes` agree on."""
 
 
+def scene_observations(
+    scene: str, split: str, seed: int, count: int, modalities: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """{modality: (count, ...)} observations of the scenes that `scene_latents` encodes for the same arguments."""
+    sampler = Sampler(scene, split, seed, tuple(modalities))
+    sizes = [min(BATCH, count - start) for start in range(0, count, BATCH)]
+    parts = [sampler.batch(index, size) for index, size in enumerate(sizes)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in modalities}
+
+
 def scene_attributes(scene: str, split: str, seed: int, count: int) -> np.ndarray:
     """(count, A) attribute vectors of the scenes whose latents `scene_latents` gives for the same arguments."""
-    sampler = Sampler(scene, split, seed, ("attributes",))
-    sizes = [min(BATCH, count - start) for start in range(0, count, BATCH)]
-    return np.concatenate([sampler.batch(index, size)["attributes"] for index, size in enumerate(sizes)])
+    return scene_observations(scene, split, seed, count, ("attributes",))["attributes"]
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from gw_agents.domains.base import Domain
 from gw_agents.domains.recipes import DOMAINS, Recipe, recipe
 from gw_agents.encoder import GlobalWorkspace, load_domain
 from gw_agents.fitting import FitConfig, fit, resolve_device, seed_torch
-from gw_agents.latents import BATCH, encode_rows, scene_latents
+from gw_agents.latents import encode_rows, scene_latents, scene_observations
 from gw_agents.objective import TrainingPlan, train_workspaces
 from gw_agents.rollouts import key_recipes, make_environment, random_observations
 from gw_agents.selection import (
@@ -333,9 +333,7 @@ class AttentionTraining:
         self, gw: GlobalWorkspace, split: str, count: int, severity: tuple[float, float]
     ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
         """Latents, classes, and the latents that failing sensors give."""
-        sampler = Sampler(self.scene, split, self.seed, gw.modalities)
-        parts = [sampler.batch(index, min(BATCH, count - start)) for index, start in enumerate(range(0, count, BATCH))]
-        shown = {name: np.concatenate([part[name] for part in parts]) for name in gw.modalities}
+        shown = scene_observations(self.scene, split, self.seed, count, gw.modalities)
         kinds = {name: list(KINDS[name]) for name in gw.modalities}
         failures = failed_latents(gw.domain_modules, shown, kinds, self.seed, severity)
         classes = torch.from_numpy(labels(self.scene, shown["attributes"]))
