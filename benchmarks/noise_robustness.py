@@ -46,7 +46,8 @@ from gw_envs.observation import MODALITIES
 
 TRAINED = ("one_step", "two_step", "best")
 FURTHER = (
-    "three_step", "five_step", "five_step_sum", "one_step_fused", "one_step_cosine", "demi_cycle", "agreement",
+    "three_step", "five_step", "five_step_sum", "one_step_fused", "five_step_fused", "one_step_cosine", "demi_cycle",
+    "agreement",
 )  # fmt: skip
 """Other members of the family, compared in the full form."""
 LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)

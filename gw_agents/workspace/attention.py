@@ -63,6 +63,7 @@ PRESETS: dict[str, dict] = {
     "five_step_sum": {"steps": 5, "running_sum": True},
     "one_step_fused": {"steps": 1, "first_query": "fused", "key_hidden": 24},
     "two_step_fused": {"steps": 2, "first_query": "fused", "key_hidden": 24},
+    "five_step_fused": {"steps": 5, "first_query": "fused", "key_hidden": 24},
     "one_step_cosine": {"steps": 1, "first_query": "fused", "key_hidden": 24, "similarity": "cosine"},
     "demi_cycle": {"steps": 0, "evidence": "demi_cycle"},
     "agreement": {"steps": 0, "evidence": "agreement"},
@@ -102,7 +103,7 @@ class Attention(nn.Module):
     @property
     def trainable(self) -> bool:
         """Whether there is anything to learn."""
-        return any(True for _ in self.parameters())
+        return next(self.parameters(), None) is not None
 
     def prepare(self, latents: Mapping[str, Tensor], workspace: Workspace) -> None:
         """Look at clean latents {modality: (N, L_d)} once, before training: what errors are usual. Needs no labels."""
