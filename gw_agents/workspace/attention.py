@@ -9,8 +9,9 @@ What is added, each a field of `AttentionConfig`:
 - the first query from the evenly fused z, which holds the very input that is to be judged;
 - keys of two layers, which see that a latent is large whatever its sign, and cosine keys, whose length says nothing;
 - steps that add to the scores of the steps before in place of replacing them. Linear keys judge a latent by its sign
-  alone, so a pass that was misled hands its z, the corrupted one, to the next, which follows it; the more passes, the
-  more of that. A running sum keeps what the earlier passes knew;
+  alone, so a pass that was misled hands its z, the corrupted one, to the next, which follows it: five passes do worse
+  than two, and a running sum does not mend that. A first query from the fused z does: five passes are then as good as
+  one (`noise_robustness.py --preset full` shows all of them);
 - evidence: how badly the frozen workspace reconstructs each latent from itself (its demi-cycle error, large for what
   is unlike anything seen) and from the others (large for a latent that fits none of them), in standard deviations of
   clean data. One small network, shared by all modalities, turns these numbers into scores, so that it can judge a
