@@ -204,15 +204,21 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.mean) -
     return mean, float(found.low), float(found.high)
 
 
-def write_summary(out: Path, benchmark: str, rows: Iterable[Row]) -> Path:
+def write_summary(out: Path, benchmark: str, rows: Iterable[Row], variant: Sequence[str] = ()) -> Path:
     """Write `<out>/<benchmark>.json` whole; returns its path.
 
-    Rows of other scenes that are there already stay, with the command that made them: scenes can be run one by one.
+    Rows of other scenes that are there already stay, with the command that made them: scenes can be run one by one. So
+    do rows whose condition differs in one of the entries named by `variant`.
     """
+
+    def belongs(row: dict[str, Any]) -> str:
+        return json.dumps([row["scene"], *(row["condition"].get(name) for name in variant)])
+
     path, found = out / f"{benchmark}.json", [asdict(row) for row in rows]
     command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": [], "command": ""}
-    others = [row for row in before["rows"] if row["scene"] not in {row["scene"] for row in found}]
+    replaced = {belongs(row) for row in found}
+    others = [row for row in before["rows"] if belongs(row) not in replaced]
     if others:
         known = before["command"]
         command = known if command in known.split(" && ") else f"{known} && {command}"

@@ -1,4 +1,4 @@
-"""Other ways to draw Simple Shapes, for the throughput benchmark to stand beside: the same outlines and colours."""
+"""Other ways to draw Simple Shapes, for the throughput benchmark to stand beside: the same outlines and colors."""
 
 import io
 from typing import Any
@@ -66,7 +66,7 @@ class Matplotlib:
         return file.getvalue()
 
     def one_patch(self, state: SimpleShapesState, row: int) -> NDArray[np.uint8]:
-        """(32, 32, 3): bare axes that stay, of which only the outline and its colour change; matplotlib at its best."""
+        """(32, 32, 3): bare axes that stay, of which only the outline and its color change; matplotlib at its best."""
         self._only.set_path(self._outline(state, row))
         self._only.set_facecolor(state.rgb[row] / 255)
         return self._pixels(self._bare)

@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 from benchmarks.common import EXPECTED, table
 from gw_agents.checkpoint import write_atomically
+from gw_envs.observation import MODALITIES
 
 README = EXPECTED.parents[1] / "README.md"
 READERS = {
@@ -106,16 +107,19 @@ def domains() -> str:
 
 
 def translation() -> str:
-    """How many times fewer matched scenes each model needs than `tr`, and how aligned it is."""
-    rows, lines = rows_of("translation"), []
-    for row in rows:
-        if row["metric"] == "ratio":
-            model, about = row["claim"].removeprefix("translation/label_efficiency/"), row["condition"]
+    """How many times fewer matched scenes each model needs than `tr`."""
+    lines = []
+    for row in rows_of("translation"):
+        about = row["condition"]
+        if row["metric"] == "ratio" and len(about["modalities"]) == 2:
+            model = row["claim"].removeprefix("translation/label_efficiency/")
             ratio = f"{row['measured']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
             ratio = "> " * bool(about.get("at_least")) + "< " * bool(about.get("at_most")) + ratio
             published = "4 to 7" if row["published"] else ""
-            lines.append((row["scene"], model, about["of"].replace("->", " to "), ratio, published))
-    return table(("scene", "model", "translation", "times fewer pairs than tr (interval)", "published"), lines)
+            lines.append((row["scene"], about["width"], model, about["of"].replace("->", " to "), ratio, published))
+    lines.sort(key=lambda line: (line[0] == "factory", line[1]))
+    headers = ("scene", "z", "model", "translation", "times fewer pairs than tr (interval)", "published")
+    return table(headers, [line for line in lines if line[2] != "tr"])
 
 
 def shown(rows: list[dict[str, Any]], **wanted: Any) -> str:
@@ -187,9 +191,39 @@ def odd_one_out() -> str:
     return table(("scene", "differs in", "model", "same modality", "other modality", "mixed"), lines)
 
 
+def control() -> str:
+    """Success of agents on what they were trained on and on other modalities."""
+    rows, lines = rows_of("control"), []
+    for scene, encoder, train in dict.fromkeys(
+        (row["scene"], row["condition"]["encoder"], row["condition"]["train"]) for row in rows
+    ):
+        about = {"encoder": encoder, "train": train}
+        of = [row for row in rows if row["scene"] == scene and about.items() <= row["condition"].items()]
+        success = [row for row in of if row["metric"] == "success"]
+        steps = [f"{row['measured']:,.0f}" for row in of if row["metric"] == "steps_to_90"]
+        tests = (shown(success, test=test) for test in (*MODALITIES, "all"))
+        lines.append((scene, encoder, train, str(success[0]["n_seeds"]), *tests, *(steps or ["not reached"])))
+    headers = ("scene", "encoder", "trained on", "seeds", *(f"on {test}" for test in (*MODALITIES, "all")))
+    return table((*headers, "steps to 90 %"), lines)
+
+
+def failing() -> str:
+    """Success while one of three sensors fails or is not there, of agents trained on all of them."""
+    rows = [row for row in rows_of("control") if row["claim"].startswith("control/corrupted/")]
+    success, lines = [row for row in rows if row["metric"] == "success"], []
+    for scene, claim in dict.fromkeys((row["scene"], row["claim"]) for row in success):
+        of, kind = [row for row in success if (row["scene"], row["claim"]) == (scene, claim)], claim.split("/")[2]
+        if kind == "missing":
+            lines += [(scene, f"no {lost}", shown(of, missing=lost), "") for lost in MODALITIES]
+        else:
+            lines.append((scene, kind.replace("_", " "), shown(of, attention="none"), shown(of, attention="best")))
+    return table(("scene", "failure", "even mean", "attention"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "noise": noise, "throughput": throughput, "domains": domains, "translation": translation,
     "sensors": sensors, "classification": classification, "odd_one_out": odd_one_out,
+    "control": control, "failing": failing,
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from benchmarks.common import Cells, Row, write_summary
 from benchmarks.compared import SCENE_NAMES, SCENES, Compared, compared_at
 from benchmarks.engines import Task
 from benchmarks.observed import observed
-from benchmarks.translation_report import draw, print_tables, rows_of
+from benchmarks.translation_report import VARIANT, Grid, draw, print_tables, rows_of
 from gw_agents.command import say_errors
 from gw_agents.latents import encode_rows, scene_attributes
 from gw_agents.probes import attribute_errors, mlp_probe
@@ -57,13 +57,10 @@ class Size:
     """Held-out episode beginnings; rollouts bring as many observations again."""
 
 
-FULL = {
-    "simple_shapes": (50, 200, 500, 1500, 5000),
-    "factory": (200, 500, 1500, 5000),
-}
+FULL = (50, 200, 500, 1500, 5000, 20_000, SCENES)
 SIZES = {
     "quick": Size(2, dict.fromkeys(SCENE_NAMES, (50, 500, 5000)), 300, 1000),
-    "full": Size(3, FULL, 2500, 2000),
+    "full": Size(3, dict.fromkeys(SCENE_NAMES, FULL), 2500, 2000),
     "long": Size(3, dict.fromkeys(SCENE_NAMES, (500, 1500, 5000)), 7500, 2000),
 }
 
@@ -191,10 +188,11 @@ def main(arguments: Arguments) -> None:
     rows: list[Row] = []
     for scene in arguments.scenes():
         found = run_scene(arguments, scene, cells)
-        rows += rows_of(scene, modalities, found)
-        print_tables(scene, modalities, found)
-        print(f"picture: {draw(scene, modalities, found, arguments.out)}")
-    print(f"written: {write_summary(arguments.out, 'translation', rows)}")
+        grid = Grid(scene, modalities, arguments.shape.width, SIZES[arguments.preset].steps, found)
+        rows += rows_of(grid)
+        print_tables(grid)
+        print(f"picture: {draw(grid, arguments.out)}")
+    print(f"written: {write_summary(arguments.out, 'translation', rows, VARIANT)}")
 
 
 if __name__ == "__main__":

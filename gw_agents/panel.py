@@ -14,7 +14,7 @@ from gw_envs.vision import wrapped
 
 _INK, _FAINT, _PAPER = (235, 235, 235), (130, 130, 130), (24, 24, 28)
 _COLORS = {"image": (86, 180, 233), "attributes": (230, 159, 0), "language": (0, 158, 115)}
-"""Of Okabe and Ito, whom the colour-blind can read."""
+"""Of Okabe and Ito, whom the color-blind can read."""
 
 
 @dataclass(frozen=True)

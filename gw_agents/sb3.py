@@ -278,7 +278,7 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 
 def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
     """(B, ...) rows as SB3 prepares them for a policy -> (B, ...) as the environment gave them."""
-    if domain.dtype is np.uint8 and len(domain.shape) == 3:  # SB3 scaled it to 0..1 and moved the colours to the front
+    if domain.dtype is np.uint8 and len(domain.shape) == 3:  # SB3 scaled it to 0..1 and moved the colors to the front
         image = rows.permute(0, 2, 3, 1) if rows.shape[1] == 3 else rows
         return (image * 255.0).round().to(torch.uint8)
     return rows.to(getattr(torch, domain.dtype.__name__))
@@ -331,7 +331,7 @@ class RawExtractor(BaseFeaturesExtractor):
                 self.parts[name] = nn.Sequential(nn.Linear(width, features), nn.ReLU())
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """{modality: (B, ...)}, images scaled to 0..1 with the colours in front -> (B, features a modality)."""
+        """{modality: (B, ...)}, images scaled to 0..1 with the colors in front -> (B, features a modality)."""
         found = []
         for name, part in self.parts.items():
             own = observations[name]

@@ -78,7 +78,7 @@ def export_published(
         split: "train", "val" or "test".
         state: N scenes, or one. Rotations are stored as float32; all else is kept exactly.
         captions: N sentences; those of the environments by default.
-        labels: (N, 12) labels as read, whose last four columns are kept; by default OpenCV's conversion of the colour,
+        labels: (N, 12) labels as read, whose last four columns are kept; by default OpenCV's conversion of the color,
             and 0.
 
     Raises:

@@ -116,7 +116,7 @@ def test_the_worst_of_images(seen, fault):
     assert np.ptp(worst["blur"].astype(int), axis=(1, 2)).max() < 0.5 * np.ptp(rows.astype(int), axis=(1, 2)).max()
     assert (worst["occlusion"] == worst["occlusion"][:, :1, :1]).all()
     ranks = [np.linalg.matrix_rank(one.reshape(-1, 3).astype(float), tol=30) for one in worst["color_cast"]]
-    assert max(ranks) == 1  # shades of one colour
+    assert max(ranks) == 1  # shades of one color
     assert np.array_equal(worst["frozen"], seen[1]["image"])
     elsewhere = {one.tobytes() for one in seen[2]["image"]}
     assert all(one.tobytes() in elsewhere for one in worst["other_scene"])
@@ -126,7 +126,7 @@ def test_occlusion_hides_the_fraction_asked_for(seen):
     white = np.full((ROWS, 32, 32, 3), 255, np.uint8)
     shown = corrupt("image", "occlusion", white, 0.25, np.random.default_rng(0))
     hidden = (shown != white).any(-1)
-    assert set(hidden.sum((1, 2)).tolist()) <= {256, 0}  # 16 x 16, unless the colour itself is white
+    assert set(hidden.sum((1, 2)).tolist()) <= {256, 0}  # 16 x 16, unless the color itself is white
     assert hidden.any(0).mean() > 0.98  # anywhere
     assert not hidden.all(0).any()
 
@@ -262,7 +262,7 @@ def test_by_episode_or_by_step(every, stays):
     for seed in (0, None, None):
         shown = [env.reset(seed=seed)[0], *(env.step(0)[0] for _ in range(8))]
         true = env.unwrapped.core.observe()["attributes"][0]
-        off = [tuple((one["attributes"] - true)[8:]) for one in shown]  # of the colour, which never changes
+        off = [tuple((one["attributes"] - true)[8:]) for one in shown]  # of the color, which never changes
         assert (len(set(off)) == 1) == stays
         assert np.abs(off).max() <= 0.02 + 1e-6
         constants.append(off[0])

@@ -263,7 +263,7 @@ def test_little_scenery_is_remembered():
     camera.close()
 
 
-def test_the_table_is_where_it_is_projected_and_has_its_colour(camera):
+def test_the_table_is_where_it_is_projected_and_has_its_color(camera):
     state = FactoryState.sample(np.random.default_rng(3), 20)
     pictures = camera.render(state)
     tops = np.stack([state.x, state.y, np.full(20, CORNERS[:, 2].max())], -1)

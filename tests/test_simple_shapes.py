@@ -122,7 +122,7 @@ def test_a_batch_is_its_rows():
     assert render(state[:0]).shape == (0, 32, 32, 3)
 
 
-def test_colours_and_supersampling():
+def test_colors_and_supersampling():
     state = shapes(30, seed=1)
     for one, picture in zip([state[row] for row in range(30)], render(state), strict=True):
         corners = OUTLINES[one.shape, : LENGTHS[one.shape]] * one.size

@@ -70,7 +70,7 @@ def image_noise(rows: NDArray, severity: NDArray, draws: NDArray) -> NDArray:
 
 
 def blur(rows: NDArray, severity: NDArray, draws: NDArray) -> NDArray:
-    """Gaussian blur, its deviation half the picture's side times `severity ** 1.5`: little but the mean colour at 1."""
+    """Gaussian blur, its deviation half the picture's side times `severity ** 1.5`: little but the mean color at 1."""
     size = rows.shape[1]
     sigma = np.maximum(severity[:, 0, 0, 0, None, None] ** 1.5 * (size / 2), 1e-3)
     apart = np.subtract.outer(np.arange(size), np.arange(size)).astype(np.float32)
@@ -83,7 +83,7 @@ def blur(rows: NDArray, severity: NDArray, draws: NDArray) -> NDArray:
 
 
 def occlusion(rows: NDArray, severity: NDArray, draws: NDArray) -> NDArray:
-    """A square of one colour hides the fraction `severity` of the picture, anywhere in it."""
+    """A square of one color hides the fraction `severity` of the picture, anywhere in it."""
     size = rows.shape[1]
     side = np.rint(np.sqrt(severity[:, :, 0, 0]) * size)
     corner = np.floor(draws[:, :2] * (size - side + 1))[..., None]

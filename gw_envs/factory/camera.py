@@ -152,7 +152,7 @@ class FactoryCamera:
         self.size = _checked(size)
         self._view = view_matrix().T.ravel().tolist()
         self._scenery: int | None = None
-        affordable = CACHE_BYTES // (self.size**2 * 7)  # 3 bytes of colour and 4 of depth a pixel
+        affordable = CACHE_BYTES // (self.size**2 * 7)  # 3 bytes of color and 4 of depth a pixel
         self._most_backgrounds = max(1, min(layouts, affordable))
         self._backgrounds: OrderedDict[bytes, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
 
@@ -224,7 +224,7 @@ class FactoryCamera:
         self._parts = _corners_of_parts(self._table, self._table_client)
 
     def _background(self, landmarks: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(size, size, 3) colours and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
+        """(size, size, 3) colors and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
         key = landmarks.tobytes()
         if key in self._backgrounds:
             self._backgrounds.move_to_end(key)
@@ -249,14 +249,14 @@ class FactoryCamera:
         half = float(state.rotation[row]) / 2
         position = (float(state.x[row]), float(state.y[row]), 0.0)
         turn = (0.0, 0.0, np.sin(half), np.cos(half))
-        colour = [*(state.rgb[row] / 255).tolist(), 1.0]
+        color = [*(state.rgb[row] / 255).tolist(), 1.0]
         bullet().resetBasePositionAndOrientation(table, position, turn, physicsClientId=client)
-        bullet().changeVisualShape(table, -1, shapeIndex=0, rgbaColor=colour, physicsClientId=client)
+        bullet().changeVisualShape(table, -1, shapeIndex=0, rgbaColor=color, physicsClientId=client)
 
     def _shoot(
         self, client: int, width: int, height: int, projection: NDArray[np.float64], shadow: bool = False
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(height, width, 3) colours and (height, width) depths in [0, 1] of what `client` holds."""
+        """(height, width, 3) colors and (height, width) depths in [0, 1] of what `client` holds."""
         pybullet = bullet()
         _, _, rgba, depth, _ = pybullet.getCameraImage(
             width,
@@ -268,8 +268,8 @@ class FactoryCamera:
             physicsClientId=client,
             **LIGHT,
         )
-        colours = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
-        return colours, np.asarray(depth, dtype=np.float32).reshape(height, width)
+        colors = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+        return colors, np.asarray(depth, dtype=np.float32).reshape(height, width)
 
 
 def _checked(size: int) -> int:

@@ -116,7 +116,7 @@ class FactoryEnv(GWEnv):
     observed.
 
     ## Reset
-    Position uniform where the table stands free, rotation uniform, colour uniform in HLS. `layout="fixed"` has the
+    Position uniform where the table stands free, rotation uniform, color uniform in HLS. `layout="fixed"` has the
     landmarks where the shipped models know them; `layout="random"` places them anew, never overlapping, the goal
     always within reach.
 

@@ -48,7 +48,7 @@ class FactoryState(BatchState):
                 goal in the middle, and the table begins where a way to the goal is certain.
 
         Returns:
-            N = count scenes. The table keeps 5 cm from landmarks and walls; its colour is uniform in hue, lightness
+            N = count scenes. The table keeps 5 cm from landmarks and walls; its color is uniform in hue, lightness
             (46 to 255) and saturation.
         """
         if layout not in LAYOUTS:

@@ -100,7 +100,7 @@ class SimpleShapesEnv(GWEnv):
     `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, where language is observed.
 
     ## Reset
-    Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, colour uniform in HLS.
+    Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, color uniform in HLS.
 
     ## Ids
     `GWSimpleShapes-v0`.
