@@ -69,6 +69,14 @@ def test_scenes_run_one_by_one_share_a_summary(tmp_path):
     assert {row["scene"]: row["measured"] for row in rows} == {"simple_shapes": 0.6, "factory": 0.7}
 
 
+def test_variants_of_a_benchmark_share_a_summary(tmp_path):
+    for width, value in ((12, 0.5), (32, 0.6), (12, 0.7)):
+        row = make_row("noise", "factory", {"width": width, "pairs": 50}, "accuracy", [value], "noise")
+        write_summary(tmp_path, "trial", [row], variant=("width",))
+    rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
+    assert {row["condition"]["width"]: row["measured"] for row in rows} == {32: 0.6, 12: 0.7}
+
+
 PAIRS = (50, 500, 5000, 50_000)
 
 
