@@ -70,7 +70,7 @@ SIZES = {
     "quick": Size({"gw": 1}, {"simple_shapes": 60_000, "factory": 60_000}, 100),
     "full": Size(
         {"gw": 5, "contrastive": 5, "unimodal": 3, "concatenation": 3, "raw": 3},
-        {"simple_shapes": 200_000, "factory": 300_000},
+        {"simple_shapes": 200_000, "factory": 150_000},
         500,
     ),
 }

@@ -10,7 +10,7 @@ tried at `SEARCH_PAIRS`, the best by the model's own paired losses on the held-o
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations, permutations, product
@@ -27,7 +27,7 @@ if __name__ == "__main__":
 
 from benchmarks import compared
 from benchmarks.common import Cells, Row, write_summary
-from benchmarks.compared import SCENE_NAMES, SCENES, Compared, compared_at
+from benchmarks.compared import SCENES, Compared, compared_at
 from benchmarks.engines import Task
 from benchmarks.observed import observed
 from benchmarks.translation_report import VARIANT, Grid, draw, print_tables, rows_of
@@ -49,19 +49,18 @@ class Size:
 
     seeds: int
     """Workspaces of each model and number of pairs; a seed redraws weights, batches and which scenes are matched."""
-    pairs: Mapping[str, tuple[int, ...]]
-    """Numbers of matched scenes, by scene."""
+    pairs: tuple[int, ...]
+    """Numbers of matched scenes."""
     steps: int
     """Optimiser steps of each; the search takes half as many."""
     episodes: int
     """Held-out episode beginnings; rollouts bring as many observations again."""
 
 
-FULL = (50, 200, 500, 1500, 5000, 20_000, SCENES)
 SIZES = {
-    "quick": Size(2, dict.fromkeys(SCENE_NAMES, (50, 500, 5000)), 300, 1000),
-    "full": Size(3, dict.fromkeys(SCENE_NAMES, FULL), 2500, 2000),
-    "long": Size(3, dict.fromkeys(SCENE_NAMES, (500, 1500, 5000)), 7500, 2000),
+    "quick": Size(2, (50, 500, 5000), 300, 1000),
+    "full": Size(3, (50, 200, 500, 1500, 5000, 20_000, SCENES), 2500, 2000),
+    "long": Size(3, (500, 1500, 5000), 7500, 2000),
 }
 
 
@@ -71,6 +70,19 @@ class Arguments(compared.Arguments):
 
     preset: Literal["quick", "full", "long"] = "quick"  # type: ignore[assignment]
     """How much is done: minutes, hours, or three times the steps at a few numbers of pairs."""
+    pairs: tuple[int, ...] | None = None
+    """Numbers of matched scenes, if not those of the preset."""
+
+    def check(self) -> None:
+        """ValueError, as in every benchmark of these models, and for numbers of pairs that there can't be."""
+        super().check()
+        if not self.numbers_of_pairs or not all(5 <= number <= SCENES for number in self.numbers_of_pairs):
+            raise ValueError(f"--pairs {self.pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
+
+    @property
+    def numbers_of_pairs(self) -> tuple[int, ...]:
+        """Numbers of matched scenes, growing."""
+        return tuple(sorted(set(SIZES[self.preset].pairs if self.pairs is None else self.pairs)))
 
 
 @dataclass
@@ -166,7 +178,7 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     size = SIZES[arguments.preset]
     models = arguments.compared(scene, size.steps)
     settings = models.settings(arguments.models, arguments.sweep)
-    keys, tasks = list(product(size.pairs[scene], arguments.models)), []
+    keys, tasks = list(product(arguments.numbers_of_pairs, arguments.models)), []
     for pairs, model in keys:
         rate, decay = settings[model]
         condition = {

@@ -10,7 +10,7 @@ from benchmarks import classification, compared, odd_one_out, translation
 from benchmarks.compared import Compared, Shape, matched_scenes
 
 PAIRS = (60, 300, 5000)
-TINY = translation.Size(2, dict.fromkeys(translation.SCENE_NAMES, PAIRS), 4, 300)
+TINY = translation.Size(2, PAIRS, 4, 300)
 MODALITIES = ("attributes", "language")
 SHAPE = Shape(width=6, hidden=8, batch_size=16)
 
@@ -104,3 +104,10 @@ def test_one_modality_and_unknown_models_are_refused(benchmark, tmp_path):
         benchmark.main(benchmark.Arguments(modalities=("image",), out=tmp_path))
     with pytest.raises(ValueError, match=r"unknown model 'tr\+magic'.*fusion"):
         benchmark.main(benchmark.Arguments(models=("tr+magic",), out=tmp_path))
+
+
+def test_pairs_that_there_cannot_be_are_refused(tmp_path):
+    for pairs in ((2, 500), (500, 200_000), ()):
+        with pytest.raises(ValueError, match=r"--pairs .* from 5 to 100,000"):
+            translation.main(translation.Arguments(pairs=pairs, out=tmp_path))
+    assert translation.Arguments(pairs=(500, 50, 50)).numbers_of_pairs == (50, 500)
