@@ -145,15 +145,33 @@ def measure(scene: str, encoder: str, source: str, seed: int, steps: int, episod
             ).summary()
             for (kind, faults), attention in product(KINDS.items(), (None, "best"))
         }
-        found["missing"] = {
-            lost: score(modalities=[name for name in MODALITIES if name != lost]).summary() for lost in MODALITIES
-        }
+    return found
+
+
+def measure_without(
+    scene: str, encoder: str, source: str, seed: int, steps: int, episodes: int, out: Path
+) -> dict[str, dict[str, float]]:
+    """One cell: the scores of an agent of all modalities while one of them is not there at all."""
+    agent = agent_of(scene, encoder, source, seed, steps, out)
+    found = {}
+    for lost, attention in product(MODALITIES, (None, "best")):
+        rest = [name for name in MODALITIES if name != lost]
+        shown = agent.represent(rest, attention=attention)
+        score = evaluate(agent, episodes=episodes, split="test", modalities=rest, representation=shown)
+        found[f"{lost}, attention {attention or 'none'}"] = score.summary()
     return found
 
 
 def compute(seeds: Sequence[int], scene: str, encoder: str, source: str, *rest: Any) -> list[dict[str, Any]]:
     """The figures of each seed's agent."""
     return [measure(scene, encoder, source, seed, *rest) for seed in seeds]
+
+
+def compute_without(
+    seeds: Sequence[int], scene: str, encoder: str, source: str, steps: int, episodes: int, out: Path, agents: Any
+) -> list[dict[str, Any]]:
+    """The same without one modality, of agents whose cells, `agents`, are finished."""
+    return [measure_without(scene, encoder, source, seed, steps, episodes, out) for seed in seeds]
 
 
 def compute_ends(seeds: Sequence[int], scene: str, who: str, episodes: int) -> list[dict[str, float]]:
@@ -193,12 +211,24 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[Found, di
     ]
     for encoder, source, seed in cells_of(arguments):
         about = (scene, encoder, source, size.steps[scene], size.episodes, arguments.out)
-        tasks.append(Task(scene, {"encoder": encoder, "train": source}, [seed], inputs, compute, about))
-    (random,), (expert,), *runs = arguments.sweep.compute(cells, tasks, f"{scene} agents")
+        condition = {"encoder": encoder, "train": source}
+        tasks.append(trained := Task(scene, condition, [seed], inputs, compute, about))
+        if (encoder, source) == ("gw", "all"):
+            tasks.append(
+                Task(scene, condition | {"part": "missing"}, [seed], inputs, compute_without, about, [trained])
+            )
     found: Found = {}
-    for (encoder, source, _), run in zip(cells_of(arguments), runs, strict=True):
-        found.setdefault((encoder, source), []).extend(run)
-    return found, {"random": random, "expert": expert}
+    scale: dict[str, dict[str, float]] = {}
+    for task, (run,) in zip(tasks, arguments.sweep.compute(cells, tasks, f"{scene} agents"), strict=True):
+        if "actor" in task.condition:
+            scale[task.condition["actor"]] = run
+            continue
+        of_agent = found.setdefault((task.condition["encoder"], task.condition["train"]), [])
+        if "part" in task.condition:
+            of_agent[-1] = of_agent[-1] | {"missing": run}
+        else:
+            of_agent.append(run)
+    return found, scale
 
 
 def middle(values: Any, axis: int = 0) -> Any:
@@ -230,8 +260,10 @@ def rows_of(scene: str, found: Found, scale: Mapping[str, Mapping[str, float]]) 
             kind, _, attention = name.partition(", attention ")
             scores = [run["corrupted"][name] for run in runs]
             add(f"corrupted/{kind}", about | {"attention": attention, "at_once": 1}, scores)
-        for lost in runs[0].get("missing", {}):
-            add("corrupted/missing", about | {"missing": lost}, [run["missing"][lost] for run in runs])
+        for name in runs[0].get("missing", {}):
+            lost, _, attention = name.partition(", attention ")
+            scores = [run["missing"][name] for run in runs]
+            add("corrupted/missing", about | {"attention": attention, "missing": lost}, scores)
     return rows
 
 

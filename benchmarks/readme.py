@@ -213,10 +213,10 @@ def failing() -> str:
     success, lines = [row for row in rows if row["metric"] == "success"], []
     for scene, claim in dict.fromkeys((row["scene"], row["claim"]) for row in success):
         of, kind = [row for row in success if (row["scene"], row["claim"]) == (scene, claim)], claim.split("/")[2]
-        if kind == "missing":
-            lines += [(scene, f"no {lost}", shown(of, missing=lost), "") for lost in MODALITIES]
-        else:
-            lines.append((scene, kind.replace("_", " "), shown(of, attention="none"), shown(of, attention="best")))
+        ways = {f"no {lost}": {"missing": lost} for lost in MODALITIES} if kind == "missing" else {kind: {}}
+        for name, about in ways.items():
+            values = (shown(of, attention=attention, **about) for attention in ("none", "best"))
+            lines.append((scene, name.replace("_", " "), *values))
     return table(("scene", "failure", "even mean", "attention"), lines)
 
 

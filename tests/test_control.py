@@ -1,0 +1,58 @@
+"""The control benchmark, at a size that takes seconds: its cells, rows and picture, resuming, bad arguments."""
+
+import json
+
+import pytest
+
+from benchmarks import control
+from benchmarks.control import Arguments, Size, steps_to
+
+TINY = Size({"gw": 1, "concatenation": 1}, {"simple_shapes": 2048, "factory": 2048}, 4)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(control.SIZES, "quick", TINY)
+
+
+def test_every_agent_is_trained_once_and_tested_on_all_it_can_be_given(tiny, tmp_path, monkeypatch):
+    trained, train = [], control.train
+
+    def counted(config, **more):
+        trained.append((config.encoder, config.modalities))
+        return train(config, **more)
+
+    monkeypatch.setattr(control, "train", counted)
+    arguments = Arguments("simple_shapes", sources=("attributes", "all"), out=tmp_path)
+    control.main(arguments)
+    control.main(arguments)
+    agents = [("gw", ("attributes",)), ("gw", control.MODALITIES), ("concatenation", control.MODALITIES)]
+    assert set(trained) == set(agents)
+    assert len(trained) == len(agents) + 1  # the one without a modality takes its finished agent up
+
+    rows = json.loads((tmp_path / "control.json").read_text())["rows"]
+    tested = {
+        (row["condition"]["encoder"], row["condition"]["train"], row["condition"]["test"])
+        for row in rows
+        if row["claim"].startswith(("control/in_modality", "control/transfer"))
+    }
+    sources = set(control.SOURCES)
+    of_all = {(encoder, "all", test) for encoder in ("gw", "concatenation") for test in sources}
+    assert tested == of_all | {("gw", "attributes", test) for test in sources}
+    failing = [row for row in rows if row["claim"].startswith("control/corrupted")]
+    kinds = {row["claim"].split("/")[2] for row in failing}
+    assert kinds == {*control.KINDS, "missing"}
+    assert len(failing) == 2 * 2 * (len(control.KINDS) + len(control.MODALITIES))  # attention or not; two metrics
+    assert all(0.0 <= row["measured"] <= 1.0 for row in rows if row["metric"] == "success")
+    assert (tmp_path / "control_simple_shapes.png").stat().st_size > 10_000
+
+
+def test_unknown_sources_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown source 'touch'.*image, attributes, language, all"):
+        control.main(Arguments(sources=("touch",), out=tmp_path))
+
+
+def test_the_first_evaluation_with_so_much_success():
+    curve = [{"steps": 0, "success": 0.1}, {"steps": 20, "success": 0.9}, {"steps": 40, "success": 0.8}]
+    assert steps_to(curve, 0.9) == 20
+    assert steps_to(curve, 0.95) is None
