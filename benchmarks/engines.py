@@ -149,11 +149,14 @@ class Sweep:
         Raises CellsFailed after all others are computed, if a worker's function raised an error or was killed too
         often; the serial engine raises the error itself, at once. Raises ConnectionError if no Ray cluster answers.
         """
-        missing = [(task, seeds) for task in tasks if (seeds := task.missing(cells))]
-        before = {f"{first} {first.inputs}": first for task, _ in missing for first in task.after}
+        before = {f"{first} {first.inputs}": first for task in tasks if task.missing(cells) for first in task.after}
         if before:
             self.compute(cells, list(before.values()), f"{label}, what they need")
-            missing = [(replace(task, arguments=task.arguments + task.known(cells)), seeds) for task, seeds in missing]
+        missing = [
+            (replace(task, arguments=task.arguments + task.known(cells)), seeds)
+            for task in tasks
+            if (seeds := task.missing(cells))
+        ]
         failed: list[str] = []
         with tqdm(total=len(tasks), initial=len(tasks) - len(missing), desc=label) as bar:
             for (task, seeds), done in self._outcomes(missing) if missing else ():

@@ -51,6 +51,14 @@ def test_what_is_finished_needs_nothing_before(tmp_path):
     assert not cells.has("factory", {"search": "offset"}, 100, "")
 
 
+def test_a_task_that_others_need_is_done_once(tmp_path):
+    (first,) = tasks(double, [7])
+    (second,) = tasks(double, [0], 1, after=(first,))
+    cells = Cells(tmp_path, "trial")
+    assert Sweep().compute(cells, [second, first]) == [[{"value": 15}], [{"value": 14}]]
+    assert len((tmp_path / "trial.jsonl").read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize("engine", ELSEWHERE)
 def test_a_cell_whose_worker_is_killed_is_tried_again(engine, tmp_path):
     found = sweep(engine).compute(Cells(tmp_path, "trial"), tasks(killed_once, range(3), tmp_path))
