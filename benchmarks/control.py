@@ -70,7 +70,7 @@ SIZES = {
     "quick": Size({"gw": 1}, {"simple_shapes": 60_000, "factory": 60_000}, 100),
     "full": Size(
         {"gw": 5, "contrastive": 5, "unimodal": 3, "concatenation": 3, "raw": 3},
-        {"simple_shapes": 200_000, "factory": 150_000},
+        {"simple_shapes": 200_000, "factory": 60_000},
         500,
     ),
 }
@@ -88,6 +88,8 @@ class Arguments:
     """Which encoders; all of the preset's by default."""
     sources: tuple[str, ...] = tuple(SOURCES)
     """What agents are trained on: image, attributes, language, all."""
+    seeds: int | None = None
+    """Agents of each kind, at most; those of the preset by default."""
     out: Path = Path("results")
     """Where results go. The same command again goes on where it was."""
     sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
@@ -186,7 +188,8 @@ def tests_of(encoder: str, source: str) -> tuple[str, ...]:
 
 def cells_of(arguments: Arguments) -> list[tuple[str, str, int]]:
     """(encoder, source, seed) of every agent of a scene, seed by seed."""
-    seeds = SIZES[arguments.preset].seeds
+    most = arguments.seeds
+    seeds = {name: n if most is None else min(n, most) for name, n in SIZES[arguments.preset].seeds.items()}
     encoders = [name for name in seeds if arguments.encoders is None or name in arguments.encoders]
     pairs = [
         (encoder, source)
@@ -310,6 +313,12 @@ def main(arguments: Arguments) -> None:
     unknown = [name for name in arguments.sources if name not in SOURCES]
     if unknown:
         raise ValueError(f"unknown source {unknown[0]!r}: choose {', '.join(SOURCES)}")
+    known = SIZES[arguments.preset].seeds
+    unknown = [name for name in arguments.encoders or () if name not in known]
+    if unknown:
+        raise ValueError(f"unknown encoder {unknown[0]!r}: the preset has {', '.join(known)}")
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise ValueError(f"--seeds {arguments.seeds}: at least 1")
     cells = Cells(arguments.out, "control")
     rows: list[Row] = []
     for scene in ("simple_shapes", "factory") if arguments.scene == "both" else (arguments.scene,):

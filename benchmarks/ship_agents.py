@@ -28,9 +28,9 @@ from gw_envs.observation import MODALITIES
 
 AGENTS = {
     "simple_shapes": TrainConfig("GWSimpleShapes-v0", ("image",), steps=200_000),
-    "factory": TrainConfig("GWFactory-v0", ("image",), steps=300_000),
+    "factory": TrainConfig("GWFactory-v0", ("image",), steps=100_000),
     "simple_shapes_fused": TrainConfig("GWSimpleShapes-v0", MODALITIES, attention="best", steps=200_000),
-    "factory_fused": TrainConfig("GWFactory-v0", MODALITIES, attention="best", steps=300_000),
+    "factory_fused": TrainConfig("GWFactory-v0", MODALITIES, attention="best", steps=100_000),
 }
 """How each is trained: from images, or from all modalities fused by attention."""
 NEEDED = 0.9

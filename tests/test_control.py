@@ -47,9 +47,19 @@ def test_every_agent_is_trained_once_and_tested_on_all_it_can_be_given(tiny, tmp
     assert (tmp_path / "control_simple_shapes.png").stat().st_size > 10_000
 
 
-def test_unknown_sources_are_refused(tmp_path):
+def test_bad_arguments_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"unknown source 'touch'.*image, attributes, language, all"):
         control.main(Arguments(sources=("touch",), out=tmp_path))
+    with pytest.raises(ValueError, match=r"unknown encoder 'clip'.*gw"):
+        control.main(Arguments(encoders=("clip",), out=tmp_path))
+    with pytest.raises(ValueError, match="at least 1"):
+        control.main(Arguments(seeds=0, out=tmp_path))
+
+
+def test_seeds_are_a_limit():
+    counted = control.cells_of(Arguments(preset="full", seeds=4, sources=("image",)))
+    seeds = {encoder: sum(cell[0] == encoder for cell in counted) for encoder, _, _ in counted}
+    assert seeds == {"gw": 4, "contrastive": 4, "unimodal": 3, "raw": 3}
 
 
 def test_the_first_evaluation_with_so_much_success():
