@@ -332,7 +332,7 @@ def main(arguments: Arguments) -> None:
         for row in rows
     ]  # fmt: skip
     print(table(("scene", "claim", "condition", "metric", "measured", "interval"), lines))
-    print(f"written: {write_summary(arguments.out, 'control', rows)}")
+    print(f"written: {write_summary(arguments.out, 'control', rows, ('encoder',))}")
 
 
 if __name__ == "__main__":

@@ -116,10 +116,11 @@ def translation() -> str:
             ratio = f"{row['measured']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
             ratio = "> " * bool(about.get("at_least")) + "< " * bool(about.get("at_most")) + ratio
             published = "4 to 7" if row["published"] else ""
-            lines.append((row["scene"], about["width"], model, about["of"].replace("->", " to "), ratio, published))
+            way = about["of"].replace("->", " to ")
+            lines.append((row["scene"], about["width"], f"{about['steps']:,}", model, way, ratio, published))
     lines.sort(key=lambda line: (line[0] == "factory", line[1]))
-    headers = ("scene", "z", "model", "translation", "times fewer pairs than tr (interval)", "published")
-    return table(headers, [line for line in lines if line[2] != "tr"])
+    headers = ("scene", "z", "steps", "model", "translation", "times fewer pairs than tr (interval)", "published")
+    return table(headers, [line for line in lines if line[3] != "tr"])
 
 
 def shown(rows: list[dict[str, Any]], **wanted: Any) -> str:
@@ -194,9 +195,8 @@ def odd_one_out() -> str:
 def control() -> str:
     """Success of agents on what they were trained on and on other modalities."""
     rows, lines = rows_of("control"), []
-    for scene, encoder, train in dict.fromkeys(
-        (row["scene"], row["condition"]["encoder"], row["condition"]["train"]) for row in rows
-    ):
+    agents = dict.fromkeys((row["scene"], row["condition"]["encoder"], row["condition"]["train"]) for row in rows)
+    for scene, encoder, train in sorted(agents, key=lambda agent: (agent[0] == "factory", agent[1] == "raw")):
         about = {"encoder": encoder, "train": train}
         of = [row for row in rows if row["scene"] == scene and about.items() <= row["condition"].items()]
         success = [row for row in of if row["metric"] == "success"]
@@ -211,6 +211,7 @@ def failing() -> str:
     """Success while one of three sensors fails or is not there, of agents trained on all of them."""
     rows = [row for row in rows_of("control") if row["claim"].startswith("control/corrupted/")]
     success, lines = [row for row in rows if row["metric"] == "success"], []
+    success.sort(key=lambda row: row["scene"] == "factory")
     for scene, claim in dict.fromkeys((row["scene"], row["claim"]) for row in success):
         of, kind = [row for row in success if (row["scene"], row["claim"]) == (scene, claim)], claim.split("/")[2]
         ways = {f"no {lost}": {"missing": lost} for lost in MODALITIES} if kind == "missing" else {kind: {}}
