@@ -52,6 +52,8 @@ KINDS: dict[str, dict[str, str]] = {
 REDRAWS = "policy, exploration, training episodes"
 SHARED = ("gw", "contrastive")
 """Encoders whose vectors mean the same whatever they were read from."""
+MASTERED = 0.9
+"""Scaled return from which policies count as good at what they were trained on."""
 
 
 @dataclass(frozen=True)
@@ -240,13 +242,19 @@ def middle(values: Any, axis: int = 0) -> Any:
 
 
 def rows_of(scene: str, found: Found, scale: Mapping[str, Mapping[str, float]]) -> list[Row]:
-    """A row for every figure: interquartile means over seeds."""
+    """A row for every figure: interquartile means over seeds.
+
+    `share` is a transferred policy's return over that of the policies trained on what it is tested on, where those are
+    good at it; captions are too vague for any to be.
+    """
     rows: list[Row] = []
     low, high = scale["random"]["return"], scale["expert"]["return"]
 
+    def scaled(scores: Sequence[Mapping[str, float]]) -> Any:
+        return (np.array([score["return"] for score in scores]) - low) / (high - low)
+
     def add(claim: str, condition: dict[str, Any], scores: Sequence[Mapping[str, float]]) -> None:
-        scaled = [(score["return"] - low) / (high - low) for score in scores]
-        for metric, values in (("success", [score["success"] for score in scores]), ("return_scaled", scaled)):
+        for metric, values in (("success", [score["success"] for score in scores]), ("return_scaled", scaled(scores))):
             rows.append(make_row(f"control/{claim}", scene, condition, metric, values, REDRAWS, statistic=middle))
 
     for (encoder, source), runs in found.items():
@@ -255,6 +263,12 @@ def rows_of(scene: str, found: Found, scale: Mapping[str, Mapping[str, float]]) 
             scores = [run["tests"][test] for run in runs]
             claim = f"in_modality/{encoder}" if test == source else f"transfer/{source}/{test}"
             add(claim, about | {"test": test}, scores)
+            if test != source and (encoder, test) in found:
+                own = middle(scaled([run["tests"][test] for run in found[encoder, test]]))
+                if own >= MASTERED or test == "language":
+                    of = about | {"test": test, "in_modality": float(own)}
+                    shares = scaled(scores) / own
+                    rows.append(make_row(f"control/{claim}", scene, of, "share", shares, REDRAWS, statistic=middle))
         steps = [steps for run in runs if (steps := steps_to(run["curve"], 0.9)) is not None]
         if steps:
             reached = about | {"agents_that_reached": len(steps)}

@@ -207,6 +207,17 @@ def control() -> str:
     return table((*headers, "steps to 90 %"), lines)
 
 
+def transfer() -> str:
+    """Returns on other modalities than those of the training, as a share of what is learned there."""
+    rows, lines = [row for row in rows_of("control") if row["metric"] == "share"], []
+    agents = dict.fromkeys((row["scene"], row["condition"]["encoder"], row["condition"]["train"]) for row in rows)
+    for scene, encoder, train in sorted(agents, key=lambda agent: agent[0] == "factory"):
+        of = [row for row in rows if row["scene"] == scene]
+        tests = (shown(of, encoder=encoder, train=train, test=test) for test in (*MODALITIES, "all"))
+        lines.append((scene, encoder, train, *tests))
+    return table(("scene", "encoder", "trained on", *(f"on {test}" for test in (*MODALITIES, "all"))), lines)
+
+
 def failing() -> str:
     """Success while one of three sensors fails or is not there, of agents trained on all of them."""
     rows = [row for row in rows_of("control") if row["claim"].startswith("control/corrupted/")]
@@ -224,7 +235,7 @@ def failing() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "noise": noise, "throughput": throughput, "domains": domains, "translation": translation,
     "sensors": sensors, "classification": classification, "odd_one_out": odd_one_out,
-    "control": control, "failing": failing,
+    "control": control, "transfer": transfer, "failing": failing,
 }  # fmt: skip
 
 

@@ -56,6 +56,27 @@ def test_bad_arguments_are_refused(tmp_path):
         control.main(Arguments(seeds=0, out=tmp_path))
 
 
+def test_transfer_is_a_share_of_what_is_learned_in_the_modality_itself():
+    def run(**returns):
+        return {"curve": [], "tests": {test: {"return": value, "success": 0.5} for test, value in returns.items()}}
+
+    scale = {"random": {"return": -2.0}, "expert": {"return": 8.0}}
+    found = {
+        ("gw", "image"): [run(image=7.0, attributes=6.0, language=0.0)],
+        ("gw", "attributes"): [run(image=3.0, attributes=8.0, language=1.0)],
+        ("gw", "language"): [run(image=2.0, attributes=3.0, language=4.0)],
+    }
+    rows = control.rows_of("simple_shapes", found, scale)
+    shares = {(row.condition["train"], row.condition["test"]): row.measured for row in rows if row.metric == "share"}
+    between = {("image", "attributes"): 0.8, ("language", "attributes"): 0.5, ("attributes", "image"): 5 / 9}
+    of_captions = {("image", "language"): 2 / 6, ("attributes", "language"): 3 / 6, ("language", "image"): 4 / 9}
+    assert shares == pytest.approx(between | of_captions)
+
+    found["gw", "image"] = [run(image=6.9, attributes=6.0, language=0.0)]  # now no policy is good at images
+    rows = control.rows_of("simple_shapes", found, scale)
+    assert {row.condition["test"] for row in rows if row.metric == "share"} == {"attributes", "language"}
+
+
 def test_seeds_are_a_limit():
     counted = control.cells_of(Arguments(preset="full", seeds=4, sources=("image",)))
     seeds = {encoder: sum(cell[0] == encoder for cell in counted) for encoder, _, _ in counted}
