@@ -28,21 +28,43 @@ def card(scene: str) -> str:
     """The card of one scene, as Markdown."""
     folder = asset_path(f"weights/{scene}")
     configs = {
-        name: json.loads((folder / f"{name}.json").read_text()) for name in (*MODALITIES, "workspace", "attention")
+        name: json.loads((folder / f"{name}.json").read_text())
+        for name in (*MODALITIES, "workspace", "attention")
     }
     workspace, attention = configs["workspace"], configs["attention"]
-    losses = ", ".join(f"{weight:g} {name}" for name, weight in workspace["arguments"]["losses"].items())
+    losses = ", ".join(
+        f"{weight:g} {name}" for name, weight in workspace["arguments"]["losses"].items()
+    )
     parts = [
-        (name, f"latent of {configs[name]['arguments']['latent_width']}", configs[name]["steps"], configs[name]["seed"])
+        (
+            name,
+            f"latent of {configs[name]['arguments']['latent_width']}",
+            configs[name]["steps"],
+            configs[name]["seed"],
+        )
         for name in MODALITIES
     ]
-    parts.append(("workspace", f"width {workspace['arguments']['width']}", workspace["steps"], workspace["seed"]))
-    parts.append(("attention", ", ".join(attention["modules"]), attention["steps"], attention["seed"]))
+    parts.append(
+        (
+            "workspace",
+            f"width {workspace['arguments']['width']}",
+            workspace["steps"],
+            workspace["seed"],
+        )
+    )
+    parts.append(
+        ("attention", ", ".join(attention["modules"]), attention["steps"], attention["seed"])
+    )
     probes = [
-        (row["claim"].removeprefix("domains/").replace("/", ": "), READERS[row["condition"]["probe"]],
-         f"{row['measured']:.3g}", row["condition"]["unit"])
-        for row in rows_of("domains") if row["scene"] == scene
-    ]  # fmt: skip
+        (
+            row["claim"].removeprefix("domains/").replace("/", ": "),
+            READERS[row["condition"]["probe"]],
+            f"{row['measured']:.3g}",
+            row["condition"]["unit"],
+        )
+        for row in rows_of("domains")
+        if row["scene"] == scene
+    ]
     scores = ", ".join(
         f"{name} {found['noise']:.1%} and {found['sensors']:.1%}"
         for name, found in attention["validation_accuracy"].items()

@@ -77,7 +77,11 @@ def move_out(state: Any) -> Any:
     if isinstance(state, FactoryState):
         changes |= {"x": _aside(state.x, 0.0, 1.1), "landmarks": state.landmarks + 10.0}
     else:
-        changes |= {"x": _aside(state.x, 15.5, 6.0), "size": 7 + (state.size - 3) % 8, "shape": (state.shape + 1) % 3}
+        changes |= {
+            "x": _aside(state.x, 15.5, 6.0),
+            "size": 7 + (state.size - 3) % 8,
+            "shape": (state.shape + 1) % 3,
+        }
     return replace(state, **changes)
 
 
@@ -123,7 +127,10 @@ def report(scene: str, tally: Tally) -> bool:
         ("sentence structures seen", len(tally.structures), len(grammar.structures)),
         ("wordings seen", len(tally.wordings), len(grammar.phrases)),
     )
-    print(f"\n{scene}: {tally.captions:,} captions, {tally.captions / tally.seconds:,.0f} a second as tokens, ", end="")
+    print(
+        f"\n{scene}: {tally.captions:,} captions, {tally.captions / tally.seconds:,.0f} a second as tokens, ",
+        end="",
+    )
     print(f"at most {tally.longest} tokens of a vocabulary of {len(VOCABULARY)}")
     print(f"{'':<40}{'found':>8}{'wanted':>8}")
     for name, found, wanted in rows:

@@ -85,14 +85,24 @@ def study_at(place: tuple[Any, ...], episodes: int) -> Study:
 
 
 def compute(
-    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+    seeds: Sequence[int],
+    place: tuple[Any, ...],
+    episodes: int,
+    model: str,
+    pairs: int,
+    setting: tuple[float, float],
 ) -> list[dict[str, Any]]:
     """The figures of each seed's workspace, which are trained together."""
     study = study_at(place, episodes)
-    return [measure(study, workspace) for workspace in study.compared.workspaces(model, pairs, seeds, setting)]
+    return [
+        measure(study, workspace)
+        for workspace in study.compared.workspaces(model, pairs, seeds, setting)
+    ]
 
 
-def compute_floor(seeds: Sequence[int], place: tuple[Any, ...], episodes: int, what: str) -> list[dict[str, Any]]:
+def compute_floor(
+    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, what: str
+) -> list[dict[str, Any]]:
     """What there is without a workspace: the "unimodal" latents, or "chance"."""
     study = study_at(place, episodes)
     return [measure(study, None) if what == "unimodal" else chance(study) for _ in seeds]
@@ -106,7 +116,8 @@ def probe(inputs: NDArray, classes: NDArray) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     found = make_pipeline(
-        StandardScaler(), LogisticRegressionCV(Cs=np.logspace(-3, 4, STRENGTHS), cv=3, max_iter=3000, tol=1e-4)
+        StandardScaler(),
+        LogisticRegressionCV(Cs=np.logspace(-3, 4, STRENGTHS), cv=3, max_iter=3000, tol=1e-4),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
@@ -144,11 +155,15 @@ def measure(study: Study, workspace: Workspace | None) -> dict[str, Any]:
             for test in z["train"]:
                 if workspace is None and test != train:
                     continue
-                scores = {on: float(fitted.score(z[on][test], splits[on][task])) for on in ("reset", "rollout")}
+                scores = {
+                    on: float(fitted.score(z[on][test], splits[on][task]))
+                    for on in ("reset", "rollout")
+                }
                 found[task]["linear"][f"{train}->{test}"] = scores
                 if test != train:
                     found[task]["zero_shot"][f"{train}->{test}"] = {
-                        on: zero_shot(z["train"][train], known, z[on][test], splits[on][task]) for on in scores
+                        on: zero_shot(z["train"][train], known, z[on][test], splits[on][task])
+                        for on in scores
                     }
     return found
 
@@ -159,7 +174,10 @@ def chance(study: Study) -> dict[str, dict[str, float]]:
     def frequency(classes: NDArray) -> float:
         return float(np.bincount(classes).max() / len(classes))
 
-    return {task: {on: frequency(study.splits[on][task]) for on in ("reset", "rollout")} for task in study.tasks}
+    return {
+        task: {on: frequency(study.splits[on][task]) for on in ("reset", "rollout")}
+        for task in study.tasks
+    }
 
 
 Found = dict[tuple[str, int], list[dict[str, Any]]]
@@ -174,23 +192,42 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> list[Row]:
     shared = {"modalities": list(models.modalities)}
     inputs = f"{models.inputs('tr').split('-')[0]}-{size.episodes}"
     floors = [
-        Task(scene, {**shared, "model": what}, [0], inputs, compute_floor, (models.place, size.episodes, what))
+        Task(
+            scene,
+            {**shared, "model": what},
+            [0],
+            inputs,
+            compute_floor,
+            (models.place, size.episodes, what),
+        )
         for what in ("unimodal", "chance")
     ]
     keys, tasks = list(product(PAIRS[arguments.preset], arguments.models)), []
     for pairs, model in keys:
         rate, decay = settings[model]
-        condition = {**shared, "model": model, "pairs": pairs, "learning_rate": rate, "decay": decay}
+        condition = {
+            **shared,
+            "model": model,
+            "pairs": pairs,
+            "learning_rate": rate,
+            "decay": decay,
+        }
         how = f"{models.inputs(model)}-{size.episodes}"
         arguments_of = (models.place, size.episodes, model, pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
-    alone, (floor,), *runs = arguments.sweep.compute(cells, [*floors, *tasks], f"{scene} pairs x models")
-    found = {(model, pairs): run for (pairs, model), run in zip(keys, runs, strict=True)} | {("unimodal", 0): alone}
+    alone, (floor,), *runs = arguments.sweep.compute(
+        cells, [*floors, *tasks], f"{scene} pairs x models"
+    )
+    found = {(model, pairs): run for (pairs, model), run in zip(keys, runs, strict=True)} | {
+        ("unimodal", 0): alone
+    }
     rows = rows_of(scene, models.modalities, found)
     tasks_told = TASKS_OF[scene]
     for task, on in product(tasks_told, ("reset", "rollout")):
         told = {"task": task, "test_on": on}
-        rows.append(make_row("classification/chance", scene, told, "accuracy", [floor[task][on]], "nothing"))
+        rows.append(
+            make_row("classification/chance", scene, told, "accuracy", [floor[task][on]], "nothing")
+        )
     draw(scene, tasks_told, found, floor, arguments.out / f"classification_{scene}.png")
     print(f"picture: {arguments.out / f'classification_{scene}.png'}")
     return rows
@@ -205,9 +242,13 @@ def rows_of(scene: str, modalities: Sequence[str], found: Found) -> list[Row]:
                 for way, on in product(ways, ("reset", "rollout")):
                     train, test = way.split("->")
                     condition = {
-                        "task": task, "train": train, "test": test, "pairs": pairs, "test_on": on,
+                        "task": task,
+                        "train": train,
+                        "test": test,
+                        "pairs": pairs,
+                        "test_on": on,
                         "modalities": list(modalities),
-                    }  # fmt: skip
+                    }
                     values = [run[task][kind][way][on] for run in runs]
                     claim = f"classification/{kind}/{model}"
                     rows.append(make_row(claim, scene, condition, "accuracy", values, REDRAWS))
@@ -217,10 +258,14 @@ def rows_of(scene: str, modalities: Sequence[str], found: Found) -> list[Row]:
 def across(run: Mapping[str, Any], task: str, kind: str, same: bool) -> float:
     """Mean accuracy on episode beginnings over the ways within one modality, or from one to another."""
     ways = {way: scores["reset"] for way, scores in run[task][kind].items()}
-    return float(np.mean([score for way, score in ways.items() if (len(set(way.split("->"))) == 1) == same]))
+    return float(
+        np.mean([score for way, score in ways.items() if (len(set(way.split("->"))) == 1) == same])
+    )
 
 
-def draw(scene: str, tasks: Sequence[str], found: Found, floor: Mapping[str, Any], path: Path) -> None:
+def draw(
+    scene: str, tasks: Sequence[str], found: Found, floor: Mapping[str, Any], path: Path
+) -> None:
     """Accuracy within a modality, across modalities and zero-shot, a group of bars for each model."""
     kinds = (
         ("linear", True, "probe, same modality"),
@@ -235,7 +280,10 @@ def draw(scene: str, tasks: Sequence[str], found: Found, floor: Mapping[str, Any
         for (line, task), (column, pairs) in product(enumerate(tasks), enumerate(numbers)):
             panel = grid[line, column]
             groups = {
-                label: [[across(run, task, kind, same) for run in found[model, pairs]] for model in models]
+                label: [
+                    [across(run, task, kind, same) for run in found[model, pairs]]
+                    for model in models
+                ]
                 for kind, same, label in kinds
             }
             bars(panel, models, groups)
@@ -244,7 +292,14 @@ def draw(scene: str, tasks: Sequence[str], found: Found, floor: Mapping[str, Any
         grid[0, 0].legend(fontsize=7, loc="lower left")
         grid[0, 0].figure.suptitle(f"{scene}: classes read from z (dotted: chance)")
 
-    figure(path, paint, width=4.6 * len(numbers), height=3.6 * len(tasks), columns=len(numbers), lines=len(tasks))
+    figure(
+        path,
+        paint,
+        width=4.6 * len(numbers),
+        height=3.6 * len(tasks),
+        columns=len(numbers),
+        lines=len(tasks),
+    )
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -255,12 +310,34 @@ def print_table(rows: Sequence[Row]) -> None:
         if about["test_on"] != "reset" or "train" not in about:
             continue
         kind, model = row.claim.split("/")[1:]
-        what = "zero-shot" if kind == "zero_shot" else "same" if about["train"] == about["test"] else "across"
+        what = (
+            "zero-shot"
+            if kind == "zero_shot"
+            else "same"
+            if about["train"] == about["test"]
+            else "across"
+        )
         key = (row.scene, about["task"], f"{about['pairs']:,}", model)
         groups.setdefault(key, {}).setdefault(what, []).append(row.measured)
     columns = ("same", "across", "zero-shot")
-    lines = [(*key, *(f"{np.mean(of[c]):.1%}" if c in of else "" for c in columns)) for key, of in groups.items()]
-    print(table(("scene", "task", "pairs", "model", "probe, same modality", "probe, across", "zero-shot"), lines))
+    lines = [
+        (*key, *(f"{np.mean(of[c]):.1%}" if c in of else "" for c in columns))
+        for key, of in groups.items()
+    ]
+    print(
+        table(
+            (
+                "scene",
+                "task",
+                "pairs",
+                "model",
+                "probe, same modality",
+                "probe, across",
+                "zero-shot",
+            ),
+            lines,
+        )
+    )
 
 
 def main(arguments: Arguments) -> None:

@@ -47,7 +47,9 @@ class Cells:
                     cell = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                self._finished[_key(cell["scene"], cell["condition"], cell["seed"], cell["inputs"])] = cell
+                self._finished[
+                    _key(cell["scene"], cell["condition"], cell["seed"], cell["inputs"])
+                ] = cell
 
     def run(
         self,
@@ -89,11 +91,16 @@ class Cells:
         each = round(seconds / len(seeds), 3)
         cells: list[dict[str, Any]] = [
             {
-                "benchmark": self.benchmark, "scene": scene, "condition": dict(condition), "seed": seed,
-                "metrics": metrics, "seconds": each, "inputs": inputs,
+                "benchmark": self.benchmark,
+                "scene": scene,
+                "condition": dict(condition),
+                "seed": seed,
+                "metrics": metrics,
+                "seconds": each,
+                "inputs": inputs,
             }
             for seed, metrics in zip(seeds, found, strict=True)
-        ]  # fmt: skip
+        ]
         lines = "".join(json.dumps(cell) + "\n" for cell in cells)
         with self.path.open("a") as file:
             file.write(lines)
@@ -101,7 +108,9 @@ class Cells:
             os.fsync(file.fileno())
         self._finished |= {_key(scene, condition, cell["seed"], inputs): cell for cell in cells}
 
-    def metrics(self, scene: str, condition: Mapping[str, Any], seeds: Sequence[int], inputs: str) -> list[Any]:
+    def metrics(
+        self, scene: str, condition: Mapping[str, Any], seeds: Sequence[int], inputs: str
+    ) -> list[Any]:
         """The metrics of cells that are finished."""
         return [self._finished[_key(scene, condition, seed, inputs)]["metrics"] for seed in seeds]
 
@@ -126,7 +135,9 @@ def _lock(path: Path) -> None:
             return
         file = path.open("a")
     except OSError as error:
-        raise OSError(f"cannot write {path} ({error.strerror}): name an --out that is writable") from error
+        raise OSError(
+            f"cannot write {path} ({error.strerror}): name an --out that is writable"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -187,10 +198,23 @@ def make_row(
 ) -> Row:
     """The row of the mean over seeds, or of another statistic, with its 95 % interval."""
     measured, low, high = interval(values, statistic)
-    return Row(claim, scene, dict(condition), metric, published, measured, low, high, len(values), seed_redraws)
+    return Row(
+        claim,
+        scene,
+        dict(condition),
+        metric,
+        published,
+        measured,
+        low,
+        high,
+        len(values),
+        seed_redraws,
+    )
 
 
-def interval(values: Sequence[float], statistic: Callable[..., Any] = np.mean) -> tuple[float, float, float]:
+def interval(
+    values: Sequence[float], statistic: Callable[..., Any] = np.mean
+) -> tuple[float, float, float]:
     """Mean (or `statistic`) over seeds and its 95 % bootstrap interval; below five seeds, minimum and maximum."""
     array = np.asarray(values, dtype=np.float64)
     mean = float(statistic(array))
@@ -200,11 +224,15 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.mean) -
         return mean, mean, mean
     from scipy.stats import bootstrap  # here, so that worker processes start fast
 
-    found = bootstrap((array,), statistic, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    found = bootstrap(
+        (array,), statistic, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
     return mean, float(found.low), float(found.high)
 
 
-def write_summary(out: Path, benchmark: str, rows: Iterable[Row], variant: Sequence[str] = ()) -> Path:
+def write_summary(
+    out: Path, benchmark: str, rows: Iterable[Row], variant: Sequence[str] = ()
+) -> Path:
     """Write `<out>/<benchmark>.json` whole; returns its path.
 
     Rows of other scenes that are there already stay, with the command that made them: scenes can be run one by one. So
@@ -216,28 +244,50 @@ def write_summary(out: Path, benchmark: str, rows: Iterable[Row], variant: Seque
 
     path, found = out / f"{benchmark}.json", [asdict(row) for row in rows]
     command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
-    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": [], "command": ""}
+    before: dict[str, Any] = (
+        json.loads(path.read_text()) if path.exists() else {"rows": [], "command": ""}
+    )
     replaced = {belongs(row) for row in found}
     others = [row for row in before["rows"] if belongs(row) not in replaced]
     if others:
         known = before["command"]
         command = known if command in known.split(" && ") else f"{known} && {command}"
-    document = {"benchmark": benchmark, "command": command, "versions": versions(), "rows": others + found}
-    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(document, indent=1) + "\n"))
+    document = {
+        "benchmark": benchmark,
+        "command": command,
+        "versions": versions(),
+        "rows": others + found,
+    }
+    write_atomically(
+        path, lambda temporary: temporary.write_text(json.dumps(document, indent=1) + "\n")
+    )
     return path
 
 
 def versions() -> dict[str, str]:
     """Of Python, the machine's architecture and the packages that figures depend on."""
-    packages = ("torch", "numpy", "gymnasium", "pybullet", "stable-baselines3", "opencv-python", "numba")
-    return {"python": platform.python_version(), "machine": platform.machine()} | {p: version(p) for p in packages}
+    packages = (
+        "torch",
+        "numpy",
+        "gymnasium",
+        "pybullet",
+        "stable-baselines3",
+        "opencv-python",
+        "numba",
+    )
+    return {"python": platform.python_version(), "machine": platform.machine()} | {
+        p: version(p) for p in packages
+    }
 
 
 def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table, its columns aligned so that it reads in a terminal too."""
     cells = [list(headers), *([str(entry) for entry in line] for line in lines)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(headers))]
-    text = [" | ".join(entry.ljust(width) for entry, width in zip(line, widths, strict=True)) for line in cells]
+    text = [
+        " | ".join(entry.ljust(width) for entry, width in zip(line, widths, strict=True))
+        for line in cells
+    ]
     text.insert(1, " | ".join("-" * width for width in widths))
     return "\n".join(f"| {line} |" for line in text)
 
@@ -249,13 +299,26 @@ def bars(panel: Any, names: Sequence[str], groups: Mapping[str, Sequence[Sequenc
         middle, low, high = np.array([interval(of_one) for of_one in values]).T
         at = np.arange(len(names)) + width * (place - (len(groups) - 1) / 2)
         errors = (middle - low, high - middle)
-        panel.bar(at, middle, 0.93 * width, yerr=errors, color=f"C{place}", label=label, error_kw={"lw": 0.8})
+        panel.bar(
+            at,
+            middle,
+            0.93 * width,
+            yerr=errors,
+            color=f"C{place}",
+            label=label,
+            error_kw={"lw": 0.8},
+        )
     panel.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     panel.set(ylabel="accuracy", ylim=(0, 1.02))
 
 
 def figure(
-    path: Path, draw: Callable[[Any], None], width: float = 9.0, height: float = 4.0, columns: int = 1, lines: int = 1
+    path: Path,
+    draw: Callable[[Any], None],
+    width: float = 9.0,
+    height: float = 4.0,
+    columns: int = 1,
+    lines: int = 1,
 ) -> None:
     """Draw a picture with matplotlib into `path`; `draw` gets the axes (an array of them if there are several)."""
     import matplotlib

@@ -121,7 +121,11 @@ class Compared:
     def domains(self) -> dict[str, Domain]:
         """The frozen domain modules."""
         folder = (self.weights or asset_path("weights")) / self.scene
-        return {name: load_domain(folder, name, self.scene)[0] for name in MODALITIES if name in self.modalities}
+        return {
+            name: load_domain(folder, name, self.scene)[0]
+            for name in MODALITIES
+            if name in self.modalities
+        }
 
     @cached_property
     def latents(self) -> dict[str, Tensor]:
@@ -143,7 +147,14 @@ class Compared:
         """{model: the learning rate and weight decay that it does best with}."""
         about = {"modalities": list(self.domains), "pairs": SEARCH_PAIRS}
         tasks = [
-            Task(self.scene, {**about, "model": model}, [SEARCH_SEED], self.inputs(model), search, (self.place, model))
+            Task(
+                self.scene,
+                {**about, "model": model},
+                [SEARCH_SEED],
+                self.inputs(model),
+                search,
+                (self.place, model),
+            )
             for model in models
         ]
         found = sweep.compute(self.searches, tasks, f"{self.scene} settings")
@@ -161,12 +172,18 @@ class Compared:
             found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(workspace, held_out)
         return found
 
-    def workspaces(self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float]) -> list[Workspace]:
+    def workspaces(
+        self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float]
+    ) -> list[Workspace]:
         """The workspaces of a model, one for each seed, frozen; those that are not on disk are trained together."""
         mark = sha256(f"{self.inputs(model)}-{setting}-{HELD_OUT}".encode()).hexdigest()[:12]
         folder = self.out / "workspaces" / f"{self.scene}-{model}-{mark}"
         paths = {seed: folder / f"{pairs}-{seed}.safetensors" for seed in seeds}
-        return kept(paths, self._config(model), lambda missing: self._train(model, pairs, missing, setting, self.steps))
+        return kept(
+            paths,
+            self._config(model),
+            lambda missing: self._train(model, pairs, missing, setting, self.steps),
+        )
 
     def _config(self, model: str) -> GWConfig:
         widths = {name: domain.latent_width for name, domain in self.domains.items()}
@@ -175,9 +192,13 @@ class Compared:
     def _train(
         self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float], steps: int
     ) -> list[Workspace]:
-        fit = FitConfig(steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1])
+        fit = FitConfig(
+            steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1]
+        )
         matched = [matched_scenes(seed, pairs) for seed in seeds]
-        return train_workspaces(self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT))
+        return train_workspaces(
+            self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT)
+        )
 
 
 def kept(
@@ -217,5 +238,14 @@ def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
     z = {a: workspace.enter(a, rows) for a, rows in latents.items()}
     ways = list(permutations(latents, 2))
     if workspace.config.losses.keys() == {"contrastive"}:
-        return float(np.mean([float(losses.contrastive(z[a], z[b], workspace.log_scale)) for a, b in ways]))
-    return float(np.mean([float(losses.translation(workspace.broadcast(z[a], [b])[b], latents[b])) for a, b in ways]))
+        return float(
+            np.mean([float(losses.contrastive(z[a], z[b], workspace.log_scale)) for a, b in ways])
+        )
+    return float(
+        np.mean(
+            [
+                float(losses.translation(workspace.broadcast(z[a], [b])[b], latents[b]))
+                for a, b in ways
+            ]
+        )
+    )

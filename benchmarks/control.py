@@ -40,7 +40,12 @@ from gw_envs.expert import expert_actions
 from gw_envs.observation import MODALITIES
 
 IDS = {"simple_shapes": "GWSimpleShapes-v0", "factory": "GWFactory-v0"}
-SOURCES = {"image": ("image",), "attributes": ("attributes",), "language": ("language",), "all": MODALITIES}
+SOURCES = {
+    "image": ("image",),
+    "attributes": ("attributes",),
+    "language": ("language",),
+    "all": MODALITIES,
+}
 """What is observed, in training and in tests."""
 KINDS: dict[str, dict[str, str]] = {
     "noise": {"image": "noise", "attributes": "noise", "language": "replaced"},
@@ -126,20 +131,29 @@ def agent_of(scene: str, encoder: str, source: str, seed: int, steps: int, out: 
     """A trained agent; its run is resumed if there is one."""
     weights = str(contrastive_weights(scene, out)) if encoder == "contrastive" else None
     config = TrainConfig(
-        IDS[scene], SOURCES[source], "gw" if encoder == "contrastive" else encoder, seed=seed, steps=steps,  # type: ignore[arg-type]
-        weights=weights, out=out / "agents" / f"{scene}_{encoder}_{source}_{seed}",
-    )  # fmt: skip
+        IDS[scene],
+        SOURCES[source],
+        "gw" if encoder == "contrastive" else encoder,
+        seed=seed,
+        steps=steps,  # type: ignore[arg-type]
+        weights=weights,
+        out=out / "agents" / f"{scene}_{encoder}_{source}_{seed}",
+    )
     return train(config, quiet=True)
 
 
-def measure(scene: str, encoder: str, source: str, seed: int, steps: int, episodes: int, out: Path) -> dict[str, Any]:
+def measure(
+    scene: str, encoder: str, source: str, seed: int, steps: int, episodes: int, out: Path
+) -> dict[str, Any]:
     """One cell: the learning curve, and the scores of every test of an agent."""
     agent = agent_of(scene, encoder, source, seed, steps, out)
     score = partial(evaluate, agent, episodes=episodes, split="test")
     found: dict[str, Any] = {
         "curve": agent.training["curve"],
         "seconds": agent.training["seconds"],
-        "tests": {name: score(modalities=SOURCES[name]).summary() for name in tests_of(encoder, source)},
+        "tests": {
+            name: score(modalities=SOURCES[name]).summary() for name in tests_of(encoder, source)
+        },
     }
     if encoder == "gw" and source == "all":
         found["corrupted"] = {
@@ -161,57 +175,92 @@ def measure_without(
     for lost, attention in product(MODALITIES, (None, "best")):
         rest = [name for name in MODALITIES if name != lost]
         shown = agent.represent(rest, attention=attention)
-        score = evaluate(agent, episodes=episodes, split="test", modalities=rest, representation=shown)
+        score = evaluate(
+            agent, episodes=episodes, split="test", modalities=rest, representation=shown
+        )
         found[f"{lost}, attention {attention or 'none'}"] = score.summary()
     return found
 
 
-def compute(seeds: Sequence[int], scene: str, encoder: str, source: str, *rest: Any) -> list[dict[str, Any]]:
+def compute(
+    seeds: Sequence[int], scene: str, encoder: str, source: str, *rest: Any
+) -> list[dict[str, Any]]:
     """The figures of each seed's agent."""
     return [measure(scene, encoder, source, seed, *rest) for seed in seeds]
 
 
 def compute_without(
-    seeds: Sequence[int], scene: str, encoder: str, source: str, steps: int, episodes: int, out: Path, agents: Any
+    seeds: Sequence[int],
+    scene: str,
+    encoder: str,
+    source: str,
+    steps: int,
+    episodes: int,
+    out: Path,
+    agents: Any,
 ) -> list[dict[str, Any]]:
     """The same without one modality, of agents whose cells, `agents`, are finished."""
     return [measure_without(scene, encoder, source, seed, steps, episodes, out) for seed in seeds]
 
 
-def compute_ends(seeds: Sequence[int], scene: str, who: str, episodes: int) -> list[dict[str, float]]:
+def compute_ends(
+    seeds: Sequence[int], scene: str, who: str, episodes: int
+) -> list[dict[str, float]]:
     """The figures of the expert or of random actions."""
     return [ends(scene, who, episodes) for _ in seeds]
 
 
 def tests_of(encoder: str, source: str) -> tuple[str, ...]:
     """What the policy can be given: anything through a shared space, parts of what it was trained on side by side."""
-    return tuple(SOURCES) if encoder in SHARED or (encoder == "concatenation" and source == "all") else (source,)
+    return (
+        tuple(SOURCES)
+        if encoder in SHARED or (encoder == "concatenation" and source == "all")
+        else (source,)
+    )
 
 
 def cells_of(arguments: Arguments) -> list[tuple[str, str, int]]:
     """(encoder, source, seed) of every agent of a scene, seed by seed."""
     most = arguments.seeds
-    seeds = {name: n if most is None else min(n, most) for name, n in SIZES[arguments.preset].seeds.items()}
+    seeds = {
+        name: n if most is None else min(n, most)
+        for name, n in SIZES[arguments.preset].seeds.items()
+    }
     encoders = [name for name in seeds if arguments.encoders is None or name in arguments.encoders]
     pairs = [
         (encoder, source)
         for encoder, source in product(encoders, arguments.sources)
-        if (encoder == "concatenation") <= (source == "all") and (encoder == "unimodal") <= (source != "all")
+        if (encoder == "concatenation") <= (source == "all")
+        and (encoder == "unimodal") <= (source != "all")
     ]
-    return [(*pair, seed) for seed in range(max(seeds.values())) for pair in pairs if seed < seeds[pair[0]]]
+    return [
+        (*pair, seed)
+        for seed in range(max(seeds.values()))
+        for pair in pairs
+        if seed < seeds[pair[0]]
+    ]
 
 
 Found = dict[tuple[str, str], list[dict[str, Any]]]
 """By encoder and source, the figures of each seed."""
 
 
-def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[Found, dict[str, dict[str, float]]]:
+def run_scene(
+    arguments: Arguments, scene: str, cells: Cells
+) -> tuple[Found, dict[str, dict[str, float]]]:
     """All cells of a scene, and the two ends of the scale."""
     size = SIZES[arguments.preset]
     hashes = fingerprint(asset_path(f"weights/{scene}/workspace.safetensors"))[:12]
     inputs = f"{hashes}-{size.steps[scene]}-{size.episodes}"
     tasks = [
-        Task(scene, {"actor": who}, [0], str(size.episodes), compute_ends, (scene, who, size.episodes))
+        Task(
+            scene,
+            {"actor": who},
+            [0],
+            str(size.episodes),
+            compute_ends,
+            (scene, who, size.episodes),
+        )
         for who in ("random", "expert")
     ]
     for encoder, source, seed in cells_of(arguments):
@@ -220,11 +269,21 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[Found, di
         tasks.append(trained := Task(scene, condition, [seed], inputs, compute, about))
         if (encoder, source) == ("gw", "all"):
             tasks.append(
-                Task(scene, condition | {"part": "missing"}, [seed], inputs, compute_without, about, [trained])
+                Task(
+                    scene,
+                    condition | {"part": "missing"},
+                    [seed],
+                    inputs,
+                    compute_without,
+                    about,
+                    [trained],
+                )
             )
     found: Found = {}
     scale: dict[str, dict[str, float]] = {}
-    for task, (run,) in zip(tasks, arguments.sweep.compute(cells, tasks, f"{scene} agents"), strict=True):
+    for task, (run,) in zip(
+        tasks, arguments.sweep.compute(cells, tasks, f"{scene} agents"), strict=True
+    ):
         if "actor" in task.condition:
             scale[task.condition["actor"]] = run
             continue
@@ -254,8 +313,15 @@ def rows_of(scene: str, found: Found, scale: Mapping[str, Mapping[str, float]]) 
         return (np.array([score["return"] for score in scores]) - low) / (high - low)
 
     def add(claim: str, condition: dict[str, Any], scores: Sequence[Mapping[str, float]]) -> None:
-        for metric, values in (("success", [score["success"] for score in scores]), ("return_scaled", scaled(scores))):
-            rows.append(make_row(f"control/{claim}", scene, condition, metric, values, REDRAWS, statistic=middle))
+        for metric, values in (
+            ("success", [score["success"] for score in scores]),
+            ("return_scaled", scaled(scores)),
+        ):
+            rows.append(
+                make_row(
+                    f"control/{claim}", scene, condition, metric, values, REDRAWS, statistic=middle
+                )
+            )
 
     for (encoder, source), runs in found.items():
         about = {"encoder": encoder, "train": source}
@@ -268,11 +334,25 @@ def rows_of(scene: str, found: Found, scale: Mapping[str, Mapping[str, float]]) 
                 if own >= MASTERED or test == "language":
                     of = about | {"test": test, "in_modality": float(own)}
                     shares = scaled(scores) / own
-                    rows.append(make_row(f"control/{claim}", scene, of, "share", shares, REDRAWS, statistic=middle))
+                    rows.append(
+                        make_row(
+                            f"control/{claim}",
+                            scene,
+                            of,
+                            "share",
+                            shares,
+                            REDRAWS,
+                            statistic=middle,
+                        )
+                    )
         steps = [steps for run in runs if (steps := steps_to(run["curve"], 0.9)) is not None]
         if steps:
             reached = about | {"agents_that_reached": len(steps)}
-            rows.append(make_row(f"control/in_modality/{encoder}", scene, reached, "steps_to_90", steps, REDRAWS))
+            rows.append(
+                make_row(
+                    f"control/in_modality/{encoder}", scene, reached, "steps_to_90", steps, REDRAWS
+                )
+            )
         for name in runs[0].get("corrupted", {}):
             kind, _, attention = name.partition(", attention ")
             scores = [run["corrupted"][name] for run in runs]
@@ -298,28 +378,54 @@ def draw(scene: str, found: Found, path: Path) -> None:
             for color, source in enumerate(name for name in SOURCES if (encoder, name) in found):
                 curves = [run["curve"] for run in found[encoder, source]]
                 steps = [point["steps"] for point in curves[0]]
-                bands = [interval([curve[at]["success"] for curve in curves]) for at in range(len(steps))]
+                bands = [
+                    interval([curve[at]["success"] for curve in curves]) for at in range(len(steps))
+                ]
                 mean, low, high = np.array(bands).T
-                panel.plot(steps, mean, "-o", color=f"C{color}", markersize=3, label=f"from {source}")
+                panel.plot(
+                    steps, mean, "-o", color=f"C{color}", markersize=3, label=f"from {source}"
+                )
                 panel.fill_between(steps, low, high, color=f"C{color}", alpha=0.2, linewidth=0)
-            panel.set(title=encoder, xlabel="environment steps", ylabel="success", ylim=(-0.02, 1.02))
+            panel.set(
+                title=encoder, xlabel="environment steps", ylabel="success", ylim=(-0.02, 1.02)
+            )
             panel.legend(fontsize=7)
         for panel, encoder in zip(axes[1], encoders, strict=True):
             sources = [name for name in SOURCES if (encoder, name) in found]
             grid = np.full((len(sources), len(SOURCES)), np.nan)
             for line, source in enumerate(sources):
-                for test, column in ((test, list(SOURCES).index(test)) for test in found[encoder, source][0]["tests"]):
-                    grid[line, column] = middle([run["tests"][test]["success"] for run in found[encoder, source]])
-                    panel.text(column, line, f"{grid[line, column]:.0%}", ha="center", va="center", fontsize=8)
+                for test, column in (
+                    (test, list(SOURCES).index(test)) for test in found[encoder, source][0]["tests"]
+                ):
+                    grid[line, column] = middle(
+                        [run["tests"][test]["success"] for run in found[encoder, source]]
+                    )
+                    panel.text(
+                        column,
+                        line,
+                        f"{grid[line, column]:.0%}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                    )
             panel.imshow(grid, vmin=0, vmax=1, cmap="viridis", alpha=0.6, aspect="auto")
             panel.set_xticks(range(len(SOURCES)), [f"on {name}" for name in SOURCES], fontsize=7)
             panel.set_yticks(range(len(sources)), [f"from {name}" for name in sources], fontsize=7)
-        axes[0, 0].figure.suptitle(f"{scene}: success while learning, and in held-out episodes on every modality")
+        axes[0, 0].figure.suptitle(
+            f"{scene}: success while learning, and in held-out episodes on every modality"
+        )
 
     def paint_all(axes: Any) -> None:
         paint(np.reshape(axes, (2, len(encoders))))
 
-    figure(path, paint_all, width=max(8.0, 4.2 * len(encoders)), height=7.5, columns=len(encoders), lines=2)
+    figure(
+        path,
+        paint_all,
+        width=max(8.0, 4.2 * len(encoders)),
+        height=7.5,
+        columns=len(encoders),
+        lines=2,
+    )
 
 
 def main(arguments: Arguments) -> None:
@@ -341,10 +447,16 @@ def main(arguments: Arguments) -> None:
         draw(scene, found, arguments.out / f"control_{scene}.png")
         print(f"picture: {arguments.out / f'control_{scene}.png'}")
     lines = [
-        (row.scene, row.claim, ", ".join(f"{key} {value}" for key, value in row.condition.items()), row.metric,
-         f"{row.measured:,.3g}", f"{row.low:,.3g}..{row.high:,.3g}")
+        (
+            row.scene,
+            row.claim,
+            ", ".join(f"{key} {value}" for key, value in row.condition.items()),
+            row.metric,
+            f"{row.measured:,.3g}",
+            f"{row.low:,.3g}..{row.high:,.3g}",
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     print(table(("scene", "claim", "condition", "metric", "measured", "interval"), lines))
     print(f"written: {write_summary(arguments.out, 'control', rows, ('encoder',))}")
 

@@ -37,9 +37,13 @@ from gw_envs.observation import MODALITIES
 from gw_envs.vision import opencv
 
 UNITS = {
-    "shape": "fraction wrong", "size": "px", "rotation": "degrees", "rgb": "of 255",
-    "variance": "fraction not explained", "caption_truth": "fraction not wholly true",
-}  # fmt: skip
+    "shape": "fraction wrong",
+    "size": "px",
+    "rotation": "degrees",
+    "rgb": "of 255",
+    "variance": "fraction not explained",
+    "caption_truth": "fraction not wholly true",
+}
 LENGTHS = {"simple_shapes": "px", "factory": "m"}
 
 
@@ -77,7 +81,13 @@ def main(arguments: Arguments) -> None:
             domain, _ = domain_at(folder, "image", scene)
             print(reconstructions(scene, domain, arguments.out / f"domains_{scene}.png"))
     lines = [
-        (row.claim, row.scene, row.condition.get("probe", ""), f"{row.measured:.4g}", f"{row.low:.4g}..{row.high:.4g}")
+        (
+            row.claim,
+            row.scene,
+            row.condition.get("probe", ""),
+            f"{row.measured:.4g}",
+            f"{row.low:.4g}..{row.high:.4g}",
+        )
         for row in rows
     ]
     print(table(("claim", "scene", "probe", "measured", "interval"), lines))
@@ -93,9 +103,20 @@ def cards(cells: Cells, scene: str, folder: Path, arguments: Arguments) -> list[
     tasks, sizes = [], (arguments.train, arguments.test)
     for modality, seed in product(arguments.modalities, range(arguments.seeds)):
         inputs = f"{domain_at(folder, modality, scene)[1][:12]}-{arguments.train}-{arguments.test}"
-        tasks.append(Task(scene, {"modality": modality}, [seed], inputs, compute, (scene, folder, modality, *sizes)))
+        tasks.append(
+            Task(
+                scene,
+                {"modality": modality},
+                [seed],
+                inputs,
+                compute,
+                (scene, folder, modality, *sizes),
+            )
+        )
     measured: dict[str, list[Any]] = {modality: [] for modality in arguments.modalities}
-    for task, found in zip(tasks, arguments.sweep.compute(cells, tasks, f"{scene} domains"), strict=True):
+    for task, found in zip(
+        tasks, arguments.sweep.compute(cells, tasks, f"{scene} domains"), strict=True
+    ):
         measured[task.condition["modality"]] += found
     return [row for modality, runs in measured.items() for row in card(scene, modality, runs)]
 
@@ -114,12 +135,21 @@ def card(scene: str, modality: str, measured: Sequence[dict[str, Any]]) -> list[
     for probe in ("linear", "mlp", "redrawn", "decoded"):
         for name in measured[0].get(probe, {}):
             values = [cell[probe][name] for cell in measured]
-            condition = {"probe": probe, "unit": LENGTHS[scene] if name == "position" else UNITS[name]}
-            rows.append(make_row(f"domains/{modality}/{name}", scene, condition, "error", values, "probe, scenes"))
+            condition = {
+                "probe": probe,
+                "unit": LENGTHS[scene] if name == "position" else UNITS[name],
+            }
+            rows.append(
+                make_row(
+                    f"domains/{modality}/{name}", scene, condition, "error", values, "probe, scenes"
+                )
+            )
     return rows
 
 
-def measure(scene: str, modality: str, domain: Domain, seed: int, train: int, test: int) -> dict[str, dict[str, float]]:
+def measure(
+    scene: str, modality: str, domain: Domain, seed: int, train: int, test: int
+) -> dict[str, dict[str, float]]:
     """Probe errors, and what decoding loses, on held-out scenes; `train` and `test` are numbers of scenes."""
     only = {modality: domain}
     fitted = scene_latents(only, scene, "train", 1000 + seed, train)[modality]
@@ -138,7 +168,9 @@ def measure(scene: str, modality: str, domain: Domain, seed: int, train: int, te
 
 
 @torch.no_grad()
-def redrawn_errors(domain: Domain, probe: Callable[[Tensor], Any], seed: int, count: int = 300) -> dict[str, float]:
+def redrawn_errors(
+    domain: Domain, probe: Callable[[Tensor], Any], seed: int, count: int = 300
+) -> dict[str, float]:
     """What the probe reads from images that matplotlib drew, a figure each, as the published ones were."""
     sampler = Sampler("simple_shapes", "test", seed, ("attributes",))
     state, pencil = sampler.states(0, count), Matplotlib()
@@ -146,12 +178,16 @@ def redrawn_errors(domain: Domain, probe: Callable[[Tensor], Any], seed: int, co
     pencil.close()
     images = np.stack([opencv().imdecode(file, opencv().IMREAD_COLOR)[..., ::-1] for file in files])
     return attribute_errors(
-        "simple_shapes", probe(domain.encode(torch.from_numpy(images))), sampler.batch(0, count)["attributes"]
+        "simple_shapes",
+        probe(domain.encode(torch.from_numpy(images))),
+        sampler.batch(0, count)["attributes"],
     )
 
 
 @torch.inference_mode()
-def decoded_errors(scene: str, modality: str, domain: Domain, seed: int, count: int = 2000) -> dict[str, float]:
+def decoded_errors(
+    scene: str, modality: str, domain: Domain, seed: int, count: int = 2000
+) -> dict[str, float]:
     """What is lost from observation to latent and back, on held-out scenes."""
     sampler = Sampler(scene, "test", seed, (modality,))
     shown = sampler.batch(0, count)[modality]
@@ -181,7 +217,9 @@ def reconstructions(scene: str, domain: Domain, path: Path, columns: int = 10) -
     }
 
     def draw(axes: Any) -> None:
-        axes.imshow(np.concatenate([np.concatenate(list(images), 1) for images in lines.values()], 0))
+        axes.imshow(
+            np.concatenate([np.concatenate(list(images), 1) for images in lines.values()], 0)
+        )
         size = shown.shape[1]
         axes.set_yticks([size * (i + 0.5) for i in range(len(lines))], list(lines))
         axes.set_xticks([])

@@ -14,9 +14,20 @@ from gw_envs.simple_shapes.state import CANVAS
 _CURVE = 4
 """Matplotlib's code for the points of a cubic Bezier arc."""
 _EGG = [
-    (0.5, 0.0), (0.8, 0.0), (0.9, 0.1), (0.9, 0.3), (0.9, 0.5), (0.7, 1.0), (0.5, 1.0), (0.3, 1.0), (0.1, 0.5),
-    (0.1, 0.3), (0.1, 0.1), (0.2, 0.0), (0.5, 0.0),
-]  # fmt: skip
+    (0.5, 0.0),
+    (0.8, 0.0),
+    (0.9, 0.1),
+    (0.9, 0.3),
+    (0.9, 0.5),
+    (0.7, 1.0),
+    (0.5, 1.0),
+    (0.3, 1.0),
+    (0.1, 0.5),
+    (0.1, 0.3),
+    (0.1, 0.1),
+    (0.2, 0.0),
+    (0.5, 0.0),
+]
 
 
 def _placed(points: NDArray[np.float64], state: SimpleShapesState, row: int) -> NDArray[np.float64]:
@@ -38,7 +49,10 @@ class Matplotlib:
         from matplotlib.path import Path
 
         self._pyplot, self._path, self._patch = pyplot, Path, PathPatch
-        closed = [np.concatenate([OUTLINES[shape, : LENGTHS[shape]], OUTLINES[shape, :1]]) for shape in (0, 2)]
+        closed = [
+            np.concatenate([OUTLINES[shape, : LENGTHS[shape]], OUTLINES[shape, :1]])
+            for shape in (0, 2)
+        ]
         egg = Path(np.array(_EGG) - 0.5, [1] + [_CURVE] * 12)
         self._outlines = [Path(closed[0], closed=True), egg, Path(closed[1], closed=True)]
         self._figure, self._axes = pyplot.subplots(figsize=(1, 1), dpi=CANVAS)
@@ -81,7 +95,9 @@ class Matplotlib:
         return self._path(_placed(outline.vertices, state, row), outline.codes)
 
     def _paint(self, axes: Any, state: SimpleShapesState, row: int) -> None:
-        axes.add_patch(self._patch(self._outline(state, row), facecolor=state.rgb[row] / 255, linewidth=0))
+        axes.add_patch(
+            self._patch(self._outline(state, row), facecolor=state.rgb[row] / 255, linewidth=0)
+        )
         axes.set(xlim=(0, CANVAS), ylim=(0, CANVAS), xticks=[], yticks=[], facecolor="black")
 
     @staticmethod
@@ -95,5 +111,7 @@ def supersampled(state: SimpleShapesState, row: int, factor: int = 4) -> NDArray
     points = _placed(OUTLINES[state.shape[row], : LENGTHS[state.shape[row]]], state, row)
     pixels = np.stack([points[:, 0], CANVAS - points[:, 1]], -1) * factor - 0.5
     picture = np.zeros((CANVAS * factor, CANVAS * factor, 3), np.uint8)
-    cv2.fillPoly(picture, [np.round(pixels * 16).astype(np.int32)], state.rgb[row].tolist(), shift=4)
+    cv2.fillPoly(
+        picture, [np.round(pixels * 16).astype(np.int32)], state.rgb[row].tolist(), shift=4
+    )
     return np.asarray(cv2.resize(picture, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA), np.uint8)

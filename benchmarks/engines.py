@@ -55,7 +55,11 @@ class Task:
 
     def missing(self, cells: "Cells") -> list[int]:
         """The seeds that are not finished yet."""
-        return [seed for seed in self.seeds if not cells.has(self.scene, self.condition, seed, self.inputs)]
+        return [
+            seed
+            for seed in self.seeds
+            if not cells.has(self.scene, self.condition, seed, self.inputs)
+        ]
 
     def found(self, cells: "Cells") -> list[Any]:
         """The metrics of each seed, once it is finished."""
@@ -139,17 +143,26 @@ class Sweep:
         if self.address is not None and self.engine != "ray":
             raise ValueError(f"--address is for --engine ray, and the engine is {self.engine}")
         if self.address is not None and self.workers is not None:
-            raise ValueError("--workers is for clusters that are started here: leave it out beside --address")
+            raise ValueError(
+                "--workers is for clusters that are started here: leave it out beside --address"
+            )
         if self.engine == "ray" and find_spec("ray") is None:
             raise ValueError('--engine ray needs the extra `cluster`: pip install ".[cluster]"')
 
-    def compute(self, cells: "Cells", tasks: Sequence[Task], label: str = "cells") -> list[list[Any]]:
+    def compute(
+        self, cells: "Cells", tasks: Sequence[Task], label: str = "cells"
+    ) -> list[list[Any]]:
         """The metrics of every task, a list for each with those of its seeds; what is finished is read from `cells`.
 
         Raises CellsFailed after all others are computed, if a worker's function raised an error or was killed too
         often; the serial engine raises the error itself, at once. Raises ConnectionError if no Ray cluster answers.
         """
-        before = {f"{first} {first.inputs}": first for task in tasks if task.missing(cells) for first in task.after}
+        before = {
+            f"{first} {first.inputs}": first
+            for task in tasks
+            if task.missing(cells)
+            for first in task.after
+        }
         if before:
             self.compute(cells, list(before.values()), f"{label}, what they need")
         missing = [
@@ -164,7 +177,9 @@ class Sweep:
                     failed.append(f"{task}: {done.error}")
                     tqdm.write(f"failed: {failed[-1]}")
                 else:
-                    cells.add(task.scene, task.condition, seeds, task.inputs, done.found, done.seconds)
+                    cells.add(
+                        task.scene, task.condition, seeds, task.inputs, done.found, done.seconds
+                    )
                 bar.update()
         if failed:
             raise CellsFailed(
@@ -173,16 +188,25 @@ class Sweep:
             )
         return [task.found(cells) for task in tasks]
 
-    def _outcomes(self, missing: Sequence[tuple[Task, list[int]]]) -> Iterator[tuple[tuple[Task, list[int]], Done]]:
+    def _outcomes(
+        self, missing: Sequence[tuple[Task, list[int]]]
+    ) -> Iterator[tuple[tuple[Task, list[int]], Done]]:
         """Each as it is done."""
         if self.engine == "serial":
             for task, seeds in missing:
                 start = time.perf_counter()
-                yield (task, seeds), Done(task.work(seeds, *task.arguments), time.perf_counter() - start)
+                yield (
+                    (task, seeds),
+                    Done(task.work(seeds, *task.arguments), time.perf_counter() - start),
+                )
             return
         jobs = [job_of(task, seeds) for task, seeds in missing]
         count = self.workers or os.cpu_count() or 1
-        found = _processes(count).outcomes(jobs) if self.engine == "process" else _on_ray(jobs, count, self.address)
+        found = (
+            _processes(count).outcomes(jobs)
+            if self.engine == "process"
+            else _on_ray(jobs, count, self.address)
+        )
         for row, done in found:
             yield missing[row], done
 
@@ -214,7 +238,9 @@ class Worker:
 def _serve(pipe: Connection) -> None:
     """Do jobs until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed process would leave behind
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is a semaphore of the system, which a killed process would leave behind
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -257,7 +283,9 @@ class Processes:
                         if kills[row] <= RETRIES:
                             waiting.appendleft(row)
                             continue
-                        done = Done([], 0.0, f"its worker was killed {kills[row]} times, last by {how}")
+                        done = Done(
+                            [], 0.0, f"its worker was killed {kills[row]} times, last by {how}"
+                        )
                     else:
                         del busy[pipe]
                         self.idle.append(worker)
@@ -297,8 +325,15 @@ def _on_ray(jobs: Sequence[Job], workers: int, address: str | None) -> Iterator[
         if address is not None:
             check_address(address)
             about = {"address": address}
-        environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        ray.init(**about, runtime_env={"env_vars": environment}, logging_level=logging.ERROR, log_to_driver=False)
+        environment = ENVIRONMENT | {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)
+        }
+        ray.init(
+            **about,
+            runtime_env={"env_vars": environment},
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
     remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
     pending = {remote.remote(job): row for row, job in enumerate(jobs)}
     while pending:
@@ -316,10 +351,17 @@ def check_address(address: str) -> None:
 
     Asked by a process of its own, which can be given up: a connection that Ray has begun can't be.
     """
-    probe = [sys.executable, "-c", "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)", address]
+    probe = [
+        sys.executable,
+        "-c",
+        "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)",
+        address,
+    ]
     try:
         quiet = subprocess.DEVNULL
-        answers = subprocess.run(probe, timeout=PATIENCE, stdout=quiet, stderr=quiet).returncode == 0
+        answers = (
+            subprocess.run(probe, timeout=PATIENCE, stdout=quiet, stderr=quiet).returncode == 0
+        )
     except subprocess.TimeoutExpired:
         answers = False
     if not answers:

@@ -50,21 +50,35 @@ def show(axes: Any, image: Any, title: str = "", below: str = "") -> None:
 
 def observations(arguments: Arguments) -> Path:
     """A row for each scene: images with their captions."""
-    samples = {scene: Sampler(scene, "test", arguments.seed).batch(0, arguments.columns) for scene in SCENES}
+    samples = {
+        scene: Sampler(scene, "test", arguments.seed).batch(0, arguments.columns)
+        for scene in SCENES
+    }
 
     def draw(axes: Any) -> None:
         for line, shown in zip(axes, samples.values(), strict=True):
-            for column, image, caption in zip(line, shown["image"], captions(shown["language"]), strict=True):
+            for column, image, caption in zip(
+                line, shown["image"], captions(shown["language"]), strict=True
+            ):
                 show(column, image, below=caption)
 
     path = arguments.out / "gallery_observations.png"
-    figure(path, draw, width=2.6 * arguments.columns, height=6.4, columns=arguments.columns, lines=len(SCENES))
+    figure(
+        path,
+        draw,
+        width=2.6 * arguments.columns,
+        height=6.4,
+        columns=arguments.columns,
+        lines=len(SCENES),
+    )
     return path
 
 
 def translations(arguments: Arguments, scene: str) -> Path:
     """Above, captions with their image and the image made of the caption; below, images and what is said of them."""
-    gw = GlobalWorkspace.from_pretrained(arguments.weights / scene if arguments.weights else scene, device="cpu")
+    gw = GlobalWorkspace.from_pretrained(
+        arguments.weights / scene if arguments.weights else scene, device="cpu"
+    )
     shown = Sampler(scene, "test", arguments.seed).batch(0, arguments.columns)
     drawn = gw.translate(shown, source="language", target="image")
     said = captions(gw.translate(shown, source="image", target="language"))
@@ -73,10 +87,17 @@ def translations(arguments: Arguments, scene: str) -> Path:
     def draw(axes: Any) -> None:
         for index in range(arguments.columns):
             show(axes[0, index], drawn[index], title=told[index], below="image from this caption")
-            show(axes[1, index], shown["image"][index], title="the scene", below="from this image: " + said[index])
+            show(
+                axes[1, index],
+                shown["image"][index],
+                title="the scene",
+                below="from this image: " + said[index],
+            )
 
     path = arguments.out / f"gallery_translation_{scene}.png"
-    figure(path, draw, width=2.6 * arguments.columns, height=6.8, columns=arguments.columns, lines=2)
+    figure(
+        path, draw, width=2.6 * arguments.columns, height=6.8, columns=arguments.columns, lines=2
+    )
     return path
 
 

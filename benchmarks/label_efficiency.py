@@ -46,7 +46,9 @@ def pairs_for(pairs: Sequence[int], errors: Sequence[float], level: float) -> fl
     return float(np.exp(steps[first - 1] + share * (steps[first] - steps[first - 1])))
 
 
-def label_efficiency(pairs: Sequence[int], reference: Sequence[float], model: Sequence[float]) -> Efficiency:
+def label_efficiency(
+    pairs: Sequence[int], reference: Sequence[float], model: Sequence[float]
+) -> Efficiency:
     """Compare two error curves over the same growing numbers of pairs.
 
     A level that is censored counts as if it were reached with the fewest, or only with the most, pairs tried.

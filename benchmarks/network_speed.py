@@ -39,7 +39,9 @@ def encoding(scene: str, seconds: float, rate: Rate) -> dict[str, float]:
     """Images a second through our encoder and through NatureCNN, which wants 36 pixels or more; one thread."""
     torch.set_num_threads(1)
     domain, _ = load_domain(asset_path(f"weights/{scene}"), "image", scene)
-    images = torch.from_numpy(Sampler(scene, "test", modalities=("image",)).batch(0, BATCH)["image"])
+    images = torch.from_numpy(
+        Sampler(scene, "test", modalities=("image",)).batch(0, BATCH)["image"]
+    )
     side = max(NATURE_SIDE, images.shape[1])
     space = gym.spaces.Box(0, 255, (3, side, side), np.uint8)
     nature = NatureCNN(space).eval()
@@ -83,7 +85,10 @@ def learning(scene: str, n_steps: int) -> dict[str, float]:
 
     def inside(trained: str) -> dict[str, Any]:
         arguments = {"gw": gw, "trained": trained}
-        return {"features_extractor_class": GWFeaturesExtractor, "features_extractor_kwargs": arguments}
+        return {
+            "features_extractor_class": GWFeaturesExtractor,
+            "features_extractor_kwargs": arguments,
+        }
 
     def steps_a_second(policy_kwargs: dict[str, Any] | None, **arguments: Any) -> float:
         """Without `policy_kwargs`, on workspace vectors."""

@@ -36,7 +36,18 @@ if __name__ == "__main__":
 from benchmarks import noise_sensors
 from benchmarks.common import Cells, Row, figure, interval, make_row, table, write_summary
 from benchmarks.engines import Sweep, Task
-from benchmarks.noise_study import NOISES, PLAIN, SEARCHED, SETS, SIGMAS, Size, Study, fusion_weights, study_at, task_of
+from benchmarks.noise_study import (
+    NOISES,
+    PLAIN,
+    SEARCHED,
+    SETS,
+    SIGMAS,
+    Size,
+    Study,
+    fusion_weights,
+    study_at,
+    task_of,
+)
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import say_errors
 from gw_agents.selection import SelectionConfig
@@ -46,9 +57,15 @@ from gw_envs.observation import MODALITIES
 
 TRAINED = ("one_step", "two_step", "best")
 FURTHER = (
-    "three_step", "five_step", "five_step_sum", "one_step_fused", "five_step_fused", "one_step_cosine", "demi_cycle",
+    "three_step",
+    "five_step",
+    "five_step_sum",
+    "one_step_fused",
+    "five_step_fused",
+    "one_step_cosine",
+    "demi_cycle",
     "agreement",
-)  # fmt: skip
+)
 """Other members of the family, compared in the full form."""
 LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Edges of the bins of |k| in which attention weights are averaged."""
@@ -80,7 +97,9 @@ class Arguments:
     """Where cells are computed."""
 
 
-def measure(study: Study, present: tuple[str, ...], method: str, train: str, seed: int) -> dict[str, Any]:
+def measure(
+    study: Study, present: tuple[str, ...], method: str, train: str, seed: int
+) -> dict[str, Any]:
     """One cell: {"accuracy": {test noise: {sigma: accuracy}}, "weights": {test noise: [per bin of |k|]}}."""
     learned = MODALITIES if train == "everything" else present
     attention = None if method in PLAIN else study.attention(method, learned, train, seed)
@@ -91,19 +110,29 @@ def measure(study: Study, present: tuple[str, ...], method: str, train: str, see
         for sigma in SIGMAS:
             batch = study.corrupted("test", present, noise, sigma, seed)
             held = partial(study.corrupted, "validation", present, noise, sigma, seed)
-            weights = fusion_weights(study, attention or method, batch.latents, batch.hit, seed, held)
-            found["accuracy"][noise][f"{sigma:g}"] = study.accuracy(batch.latents, "test", weights, seed)
+            weights = fusion_weights(
+                study, attention or method, batch.latents, batch.hit, seed, held
+            )
+            found["accuracy"][noise][f"{sigma:g}"] = study.accuracy(
+                batch.latents, "test", weights, seed
+            )
             if attention is not None and weights is not None:
                 levels.append(batch.level[batch.hit])
                 trusts.append(weights[batch.hit])
         if levels:
             trust, bins = torch.cat(trusts), np.digitize(torch.cat(levels).numpy(), LEVELS[1:])
-            found["weights"][noise] = [float(trust[torch.from_numpy(bins == b)].mean()) for b in range(len(LEVELS))]
+            found["weights"][noise] = [
+                float(trust[torch.from_numpy(bins == b)].mean()) for b in range(len(LEVELS))
+            ]
     return found
 
 
 def compute(
-    seeds: Sequence[int], place: tuple[Any, ...], key: "Key", methods: Sequence[str], known: Any = ()
+    seeds: Sequence[int],
+    place: tuple[Any, ...],
+    key: "Key",
+    methods: Sequence[str],
+    known: Any = (),
 ) -> list[dict[str, Any]]:
     """The figures of a condition for each seed; `known` is what the searches for `methods` came to."""
     study = study_at(place, methods, known)
@@ -138,7 +167,9 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row]
     if arguments.seeds is not None:
         size = replace(size, seeds=arguments.seeds)
     folder, full = (arguments.weights or asset_path("weights")) / scene, bool(size.workspace_steps)
-    hashes = "-".join(fingerprint(folder / f"{name}.safetensors")[:8] for name in ("workspace", "attention"))
+    hashes = "-".join(
+        fingerprint(folder / f"{name}.safetensors")[:8] for name in ("workspace", "attention")
+    )
     inputs = f"{hashes}-{replace(size, seeds=0)}"
     study = study_at((scene, folder, size, arguments.out, inputs, False))
     plain = study_at((scene, folder, size, arguments.out, f"{inputs}-published", True))
@@ -151,7 +182,9 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row]
         seed, arguments_of = row // len(found), (own.place, key, methods)
         after = noise_sensors.searches(own, methods)
         tasks.append(Task(scene, condition, [seed], own.inputs, compute, arguments_of, after))
-    for key, metrics in zip(keys, arguments.sweep.compute(cells, tasks, f"{scene} cells"), strict=True):
+    for key, metrics in zip(
+        keys, arguments.sweep.compute(cells, tasks, f"{scene} cells"), strict=True
+    ):
         found[key] += metrics
     rows = rows_of(study, found)
     if full:
@@ -167,20 +200,32 @@ def rows_of(study: Study, found: Found) -> list[Row]:
         query = preset.get("first_query", "random") if preset.get("steps") else None
         for noise, sigma in product(NOISES, SIGMAS):
             condition = {
-                "train": train, "test": noise, "sigma": sigma, "query": query, "modalities": list(SETS[modalities]),
-                "task": study.task, "networks": networks,
-            }  # fmt: skip
+                "train": train,
+                "test": noise,
+                "sigma": sigma,
+                "query": query,
+                "modalities": list(SETS[modalities]),
+                "task": study.task,
+                "networks": networks,
+            }
             values = [run["accuracy"][noise][f"{sigma:g}"] for run in runs]
-            slides = study.scene == "simple_shapes" and modalities == "image+attributes" and sigma >= 10
+            slides = (
+                study.scene == "simple_shapes" and modalities == "image+attributes" and sigma >= 10
+            )
             published = PUBLISHED.get((noise, method)) if slides else None
             claim = f"noise/{noise}/{method}"
-            rows.append(make_row(claim, study.scene, condition, "accuracy", values, redraws, published))
+            rows.append(
+                make_row(claim, study.scene, condition, "accuracy", values, redraws, published)
+            )
             if method == "best":
                 oracle = [
-                    run["accuracy"][noise][f"{sigma:g}"] for run in found[modalities, "oracle", "clean", networks]
+                    run["accuracy"][noise][f"{sigma:g}"]
+                    for run in found[modalities, "oracle", "clean", networks]
                 ]
                 gaps = [o - v for o, v in zip(oracle, values, strict=True)]
-                rows.append(make_row(claim, study.scene, condition, "oracle_minus_best", gaps, redraws))
+                rows.append(
+                    make_row(claim, study.scene, condition, "oracle_minus_best", gaps, redraws)
+                )
     return rows
 
 
@@ -191,20 +236,37 @@ def trained_on(method: str, noise: str) -> str:
 
 def picture(scene: str, found: Found, path: Path) -> None:
     """Accuracy against noise, and attention on the corrupted modality against how corrupted it is."""
-    colors = dict(zip(("constant", "none", "one_step", "two_step", "best", "oracle"), range(6), strict=True))
+    colors = dict(
+        zip(("constant", "none", "one_step", "two_step", "best", "oracle"), range(6), strict=True)
+    )
 
     def accuracy(axes: Any, noise: str) -> None:
         for method, color in colors.items():
             runs = found["image+attributes", method, trained_on(method, noise), "layer_norm"]
-            band = [interval([run["accuracy"][noise][f"{sigma:g}"] for run in runs]) for sigma in SIGMAS]
+            band = [
+                interval([run["accuracy"][noise][f"{sigma:g}"] for run in runs]) for sigma in SIGMAS
+            ]
             middle, low, high = np.array(band).T
             style = "--" if method == "oracle" else "-"
-            axes.plot(range(len(SIGMAS)), middle, style, color=f"C{color}", label=method, marker="o", markersize=3)
-            axes.fill_between(range(len(SIGMAS)), low, high, color=f"C{color}", alpha=0.2, linewidth=0)
+            axes.plot(
+                range(len(SIGMAS)),
+                middle,
+                style,
+                color=f"C{color}",
+                label=method,
+                marker="o",
+                markersize=3,
+            )
+            axes.fill_between(
+                range(len(SIGMAS)), low, high, color=f"C{color}", alpha=0.2, linewidth=0
+            )
         axes.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":", label="chance")
         axes.set_xticks(range(len(SIGMAS)), [f"{sigma:g}" for sigma in SIGMAS])
         axes.set(
-            title=f"{noise} direction", xlabel="noise on one modality (sigma)", ylabel="accuracy", ylim=(0.25, 1.02)
+            title=f"{noise} direction",
+            xlabel="noise on one modality (sigma)",
+            ylabel="accuracy",
+            ylim=(0.25, 1.02),
         )
         axes.legend(fontsize=7)
 
@@ -213,14 +275,31 @@ def picture(scene: str, found: Found, path: Path) -> None:
             runs = found["image+attributes", method, trained_on(method, "random"), "layer_norm"]
             trusted = np.array([run["weights"]["random"] for run in runs])
             axes.plot(
-                range(len(LEVELS)), trusted.mean(0), color=f"C{colors[method]}", label=method, marker="o", markersize=3
+                range(len(LEVELS)),
+                trusted.mean(0),
+                color=f"C{colors[method]}",
+                label=method,
+                marker="o",
+                markersize=3,
             )
             axes.fill_between(
-                range(len(LEVELS)), trusted.min(0), trusted.max(0), color=f"C{colors[method]}", alpha=0.2, linewidth=0
+                range(len(LEVELS)),
+                trusted.min(0),
+                trusted.max(0),
+                color=f"C{colors[method]}",
+                alpha=0.2,
+                linewidth=0,
             )
         axes.axhline(0.5, color="gray", linewidth=0.8, linestyle=":", label="even")
-        axes.set_xticks(range(len(LEVELS)), [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"])
-        axes.set(title="attention", xlabel="noise |k| on the modality", ylabel="weight on the modality", ylim=(0, 1))
+        axes.set_xticks(
+            range(len(LEVELS)), [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"]
+        )
+        axes.set(
+            title="attention",
+            xlabel="noise |k| on the modality",
+            ylabel="weight on the modality",
+            ylim=(0, 1),
+        )
         axes.legend(fontsize=7)
 
     def draw(axes: Any) -> None:
@@ -242,9 +321,32 @@ def print_table(rows: list[Row]) -> None:
             continue
         published = "" if row.published is None else f"{row.published:.0%}"
         measured = (f"{row.measured:.1%}", f"{row.low:.1%}..{row.high:.1%}", published)
-        lines.append((row.scene, row.claim, about["networks"], about["train"], f"{about['sigma']:g}", *measured))
+        lines.append(
+            (
+                row.scene,
+                row.claim,
+                about["networks"],
+                about["train"],
+                f"{about['sigma']:g}",
+                *measured,
+            )
+        )
     lines.sort(key=lambda line: (line[0], line[2], line[1].split("/")[1], float(line[4])))
-    print(table(("scene", "claim", "networks", "trained on", "sigma", "accuracy", "interval", "published"), lines))
+    print(
+        table(
+            (
+                "scene",
+                "claim",
+                "networks",
+                "trained on",
+                "sigma",
+                "accuracy",
+                "interval",
+                "published",
+            ),
+            lines,
+        )
+    )
 
 
 def main(arguments: Arguments) -> None:

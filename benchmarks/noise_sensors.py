@@ -28,7 +28,16 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.common import Cells, Row, figure, interval, make_row, table
 from benchmarks.engines import Sweep, Task
-from benchmarks.noise_study import PLAIN, SEARCH_SEED, SETS, SIGMAS, Study, at_rates, fusion_weights, study_at
+from benchmarks.noise_study import (
+    PLAIN,
+    SEARCH_SEED,
+    SETS,
+    SIGMAS,
+    Study,
+    at_rates,
+    fusion_weights,
+    study_at,
+)
 from gw_agents.domains.base import mlp
 from gw_agents.fitting import FitConfig, fit, seed_torch
 from gw_agents.selection import SelectionConfig, keeps_right, train_attention
@@ -40,9 +49,18 @@ from gw_envs.observation import MODALITIES
 
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 METHODS = (
-    "constant", "none", "none_trained", "one_step", "two_step", "demi_cycle", "agreement", "best", "concatenation",
-    "cross_attention", "oracle",
-)  # fmt: skip
+    "constant",
+    "none",
+    "none_trained",
+    "one_step",
+    "two_step",
+    "demi_cycle",
+    "agreement",
+    "best",
+    "concatenation",
+    "cross_attention",
+    "oracle",
+)
 END_TO_END = ("concatenation", "cross_attention", "none_trained")
 REDRAWS = "workspace, classifier, attention, noise"
 NAMES = sorted({kind for kinds in KINDS.values() for kind in kinds})
@@ -65,7 +83,9 @@ class EndToEnd(nn.Module):
             self.widths = widths
             self.head = mlp([sum(widths.values()), 48, classes])
         else:
-            self.tokens = nn.ModuleDict({name: mlp([wide, 24, 16]) for name, wide in widths.items()})
+            self.tokens = nn.ModuleDict(
+                {name: mlp([wide, 24, 16]) for name, wide in widths.items()}
+            )
             self.query = nn.Parameter(torch.randn(1, 1, 16))
             self.attend = nn.MultiheadAttention(16, 1, batch_first=True)
             self.head = mlp([16, 24, classes])
@@ -76,9 +96,13 @@ class EndToEnd(nn.Module):
             return self.head(self.workspace.fuse(self.workspace.encode(latents)))
         count = len(next(iter(latents.values())))
         if self.method == "concatenation":
-            parts = [latents.get(name, torch.zeros(count, wide)) for name, wide in self.widths.items()]
+            parts = [
+                latents.get(name, torch.zeros(count, wide)) for name, wide in self.widths.items()
+            ]
             return self.head(torch.cat(parts, 1))
-        tokens = torch.stack([self.tokens[name](rows) for name, rows in latents.items()], 1)  # (B, D, 16)
+        tokens = torch.stack(
+            [self.tokens[name](rows) for name, rows in latents.items()], 1
+        )  # (B, D, 16)
         found, _ = self.attend(self.query.expand(count, -1, -1), tokens, tokens, need_weights=False)
         return self.head(found.squeeze(1))
 
@@ -95,10 +119,16 @@ def train_end_to_end(
     def loss(step: int, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         rows = torch.randint(len(classes), (config.batch_size,))
         present = subsets[int(torch.randint(len(subsets), ()))]
-        error = cross_entropy(module(damage({name: latents[name][rows] for name in present}, rows)), classes[rows])
+        error = cross_entropy(
+            module(damage({name: latents[name][rows] for name in present}, rows)), classes[rows]
+        )
         return error, {"cross_entropy": error}
 
-    fit(module, loss, FitConfig(config.steps, config.batch_size, config.learning_rate, warmup=0.05, seed=seed))
+    fit(
+        module,
+        loss,
+        FitConfig(config.steps, config.batch_size, config.learning_rate, warmup=0.05, seed=seed),
+    )
     return module.requires_grad_(False).eval()
 
 
@@ -113,7 +143,9 @@ def validated(study: Study, method: str, rate: float) -> float:
         return study.validated(method, rate)
     module = train_end_to_end(study, method, 0, study.at_rate(rate))
     judge: Judge = lambda latents, hit: module(latents).argmax(-1)  # noqa: E731
-    return float(np.mean([noisy(study, judge, MODALITIES, sigma, 1, 0, "validation") for sigma in SIGMAS]))
+    return float(
+        np.mean([noisy(study, judge, MODALITIES, sigma, 1, 0, "validation") for sigma in SIGMAS])
+    )
 
 
 def search(seeds: Sequence[int], place: tuple[Any, ...], method: str) -> list[dict[str, float]]:
@@ -127,7 +159,14 @@ def searches(study: Study, methods: Sequence[str]) -> list[Task]:
     if not study.size.workspace_steps:
         return []
     return [
-        Task(study.scene, {"search": method}, [SEARCH_SEED], study.inputs, search, (study.place, method))
+        Task(
+            study.scene,
+            {"search": method},
+            [SEARCH_SEED],
+            study.inputs,
+            search,
+            (study.place, method),
+        )
         for method in methods
     ]
 
@@ -138,7 +177,13 @@ def right(study: Study, found: Tensor, task: str, split: str = "test") -> float:
 
 
 def noisy(
-    study: Study, judge: Judge, present: tuple[str, ...], sigma: float, at_once: int, seed: int, split: str = "test"
+    study: Study,
+    judge: Judge,
+    present: tuple[str, ...],
+    sigma: float,
+    at_once: int,
+    seed: int,
+    split: str = "test",
 ) -> float:
     """Accuracy under latent noise in random directions."""
     batch = study.corrupted(split, present, "random", sigma, seed, at_once)
@@ -154,11 +199,17 @@ def learned(study: Study, method: str, seed: int) -> Attention | EndToEnd | str:
     return study.attention(method, MODALITIES, "everything" if method == "best" else "random", seed)
 
 
-def judge_of(study: Study, method: Attention | EndToEnd | str, seed: int, task: str, present: tuple[str, ...]) -> Judge:
+def judge_of(
+    study: Study, method: Attention | EndToEnd | str, seed: int, task: str, present: tuple[str, ...]
+) -> Judge:
     """How a method, as `learned` gives it, names classes."""
     if isinstance(method, EndToEnd):
         return lambda latents, hit: method(latents).argmax(-1)
-    return constant(study, seed, task, present) if method == "constant" else through(study, method, seed, task)
+    return (
+        constant(study, seed, task, present)
+        if method == "constant"
+        else through(study, method, seed, task)
+    )
 
 
 def through(study: Study, attention: Attention | str, seed: int, task: str) -> Judge:
@@ -182,7 +233,9 @@ def constant(study: Study, seed: int, task: str, present: tuple[str, ...]) -> Ju
         return lambda latents, hit: even({name: latents[name]}, hit)
 
     def score(name: str) -> float:
-        return float(np.mean(list(sensors(study, alone(name), present, 1.0, task, "validation").values())))
+        return float(
+            np.mean(list(sensors(study, alone(name), present, 1.0, task, "validation").values()))
+        )
 
     return alone(max(present, key=score))
 
@@ -217,7 +270,8 @@ def several_sensors(study: Study, judge: Judge, at_once: int, seed: int) -> floa
     count = len(next(iter(clean.values())))
     hit, rows = victims(count, len(clean), at_once, generator), torch.arange(count)
     picked = {
-        name: kinds[torch.randint(len(kinds), (count,), generator=generator), rows] for name, kinds in failures.items()
+        name: kinds[torch.randint(len(kinds), (count,), generator=generator), rows]
+        for name, kinds in failures.items()
     }
     return right(study, judge(replace(clean, picked, hit), hit), study.task)
 
@@ -231,10 +285,15 @@ def measure(study: Study, method: str, seed: int) -> dict[str, Any]:
         clean = study.latents("test", present)
         hit = torch.zeros(len(next(iter(clean.values()))), len(present), dtype=torch.bool)
         found["clean"][name] = right(study, judge(clean, hit), study.task)
-        found["sensors"][name] = {f"{s:g}": sensors(study, judge, present, s, study.task) for s in SEVERITIES}
+        found["sensors"][name] = {
+            f"{s:g}": sensors(study, judge, present, s, study.task) for s in SEVERITIES
+        }
     found["cost"] = cost(study, judge, nn.Module() if isinstance(module, str) else module)
     found["several"] = {
-        f"{number}": {f"{sigma:g}": noisy(study, judge, MODALITIES, sigma, number, seed) for sigma in SIGMAS[2:]}
+        f"{number}": {
+            f"{sigma:g}": noisy(study, judge, MODALITIES, sigma, number, seed)
+            for sigma in SIGMAS[2:]
+        }
         | {"sensors": several_sensors(study, judge, number, seed)}
         for number in (1, 2, 3)
     }
@@ -264,7 +323,9 @@ def training_seconds(study: Study, seed: int) -> dict[str, float]:
         if method in END_TO_END:
             train_end_to_end(study, method, seed, config)
         else:
-            study.taught(method, MODALITIES, "everything" if method == "best" else "random", seed, config)
+            study.taught(
+                method, MODALITIES, "everything" if method == "best" else "random", seed, config
+            )
         found[method] = time.process_time() - start
     return found
 
@@ -288,7 +349,9 @@ def transfer(study: Study, seed: int) -> dict[str, dict[str, float]]:
             attention = train_attention(
                 str(study.gw.best), study.workspace(seed), loss, study.data["train"], seed, damage
             )
-        found[train] = {task: overall(study, through(study, attention, seed, task), task) for task in tasks}
+        found[train] = {
+            task: overall(study, through(study, attention, seed, task), task) for task in tasks
+        }
     return found
 
 
@@ -299,7 +362,10 @@ def unseen(study: Study, seed: int, kind: str) -> dict[str, dict[str, float]]:
     module = tuned(study, "cross_attention", seed, kind)
     judges["cross_attention"] = lambda latents, hit: module(latents).argmax(-1)
     judges["oracle"] = through(study, "oracle", seed, study.task)
-    return {name: sensors(study, judge, MODALITIES, 1.0, study.task, only=kind) for name, judge in judges.items()}
+    return {
+        name: sensors(study, judge, MODALITIES, 1.0, study.task, only=kind)
+        for name, judge in judges.items()
+    }
 
 
 def unseen_modality(study: Study, seed: int) -> dict[str, dict[str, float]]:
@@ -309,14 +375,20 @@ def unseen_modality(study: Study, seed: int) -> dict[str, dict[str, float]]:
     for name, method in (("best", attention), ("none", "none"), ("oracle", "oracle")):
         judge = through(study, method, seed, study.task)
         found[name] = {
-            "+".join(present): float(np.mean(list(sensors(study, judge, present, 1.0, study.task).values())))
+            "+".join(present): float(
+                np.mean(list(sensors(study, judge, present, 1.0, study.task).values()))
+            )
             for present in (("image", "language"), ("attributes", "language"), MODALITIES)
         }
     return found
 
 
 def compute(
-    seeds: Sequence[int], place: tuple[Any, ...], what: Mapping[str, str], methods: Sequence[str], known: Any = ()
+    seeds: Sequence[int],
+    place: tuple[Any, ...],
+    what: Mapping[str, str],
+    methods: Sequence[str],
+    known: Any = (),
 ) -> list[Any]:
     """The figures of a condition, {"sensors": method} or {"part": name}, for each seed.
 
@@ -326,7 +398,11 @@ def compute(
     if part.startswith("unseen ") and part != "unseen modality":
         return [unseen(study, seed, part.removeprefix("unseen ")) for seed in seeds]
     if part:
-        work = {"transfer": transfer, "unseen modality": unseen_modality, "training seconds": training_seconds}[part]
+        work = {
+            "transfer": transfer,
+            "unseen modality": unseen_modality,
+            "training seconds": training_seconds,
+        }[part]
         return [work(study, seed) for seed in seeds]
     return [measure(study, what["sensors"], seed) for seed in seeds]
 
@@ -351,17 +427,23 @@ def run_scene(study: Study, sweep: Sweep, cells: Cells, out: Path) -> list[Row]:
             after = searches(study, needed(what))
             tasks.append(Task(study.scene, what, [seed], study.inputs, compute, arguments, after))
         found: dict[str, list[Any]] = {name: [] for name in names}
-        for task, metrics in zip(tasks, sweep.compute(cells, tasks, f"{study.scene} {label}"), strict=True):
+        for task, metrics in zip(
+            tasks, sweep.compute(cells, tasks, f"{study.scene} {label}"), strict=True
+        ):
             found[task.condition[kind]] += metrics
         return found
 
     found = run("sensors", METHODS, "sensors")
-    other = run("part", ["transfer", "unseen modality", *(f"unseen {kind}" for kind in NAMES)], "transfer")
+    other = run(
+        "part", ["transfer", "unseen modality", *(f"unseen {kind}" for kind in NAMES)], "transfer"
+    )
     seconds = run("part", ["training seconds"], "training times")["training seconds"]
     rows = sensor_rows(study, found) + transfer_rows(study, other)
     for method in seconds[0]:
         values = [run[method] for run in seconds]
-        rows.append(make_row(f"noise/cost/{method}", study.scene, {}, "train_seconds", values, REDRAWS))
+        rows.append(
+            make_row(f"noise/cost/{method}", study.scene, {}, "train_seconds", values, REDRAWS)
+        )
     print_tables(study.scene, rows)
     draw(study.scene, found, out / f"noise_sensors_{study.scene}.png")
     return rows
@@ -379,17 +461,35 @@ def sensor_rows(study: Study, found: Mapping[str, Sequence[Any]]) -> list[Row]:
             about = {"modalities": list(present), "task": study.task}
             add(f"noise/clean/{method}", about, "accuracy", [run["clean"][name] for run in runs])
             for severity in SEVERITIES:
-                told, by_run = about | {"severity": severity}, [run["sensors"][name][f"{severity:g}"] for run in runs]
+                told, by_run = (
+                    about | {"severity": severity},
+                    [run["sensors"][name][f"{severity:g}"] for run in runs],
+                )
                 means = [float(np.mean(list(by_sensor.values()))) for by_sensor in by_run]
                 add(f"noise/sensor/all/{method}", told, "accuracy", means)
                 for sensor in by_run[0]:
                     modality, kind = sensor.split("/")
                     values = [by_sensor[sensor] for by_sensor in by_run]
-                    add(f"noise/sensor/{kind}/{method}", told | {"corrupted": modality}, "accuracy", values)
+                    add(
+                        f"noise/sensor/{kind}/{method}",
+                        told | {"corrupted": modality},
+                        "accuracy",
+                        values,
+                    )
         for number, figures in runs[0]["several"].items():
             for what in figures:
-                told = {"modalities": list(MODALITIES), "task": study.task, "at_once": int(number), "corruption": what}
-                add(f"noise/several/{method}", told, "accuracy", [run["several"][number][what] for run in runs])
+                told = {
+                    "modalities": list(MODALITIES),
+                    "task": study.task,
+                    "at_once": int(number),
+                    "corruption": what,
+                }
+                add(
+                    f"noise/several/{method}",
+                    told,
+                    "accuracy",
+                    [run["several"][number][what] for run in runs],
+                )
         for metric in runs[0]["cost"]:
             add(f"noise/cost/{method}", {}, metric, [run["cost"][metric] for run in runs])
     return rows
@@ -403,13 +503,20 @@ def transfer_rows(study: Study, other: Mapping[str, Sequence[Any]]) -> list[Row]
             for what in figures:
                 values = [run[method][what] for run in runs]
                 if part == "transfer":
-                    claim, told = f"noise/transfer/{method}", {"trained_for": method, "used_for": what}
+                    claim, told = (
+                        f"noise/transfer/{method}",
+                        {"trained_for": method, "used_for": what},
+                    )
                 elif part == "unseen modality":
                     claim, told = f"noise/unseen/modality/{method}", {"modalities": what.split("+")}
                 else:
                     kind = part.removeprefix("unseen ")
                     claim, told = f"noise/unseen/{kind}/{method}", {"corrupted": what.split("/")[0]}
-                rows.append(make_row(claim, study.scene, {**told, "severity": 1.0}, "accuracy", values, REDRAWS))
+                rows.append(
+                    make_row(
+                        claim, study.scene, {**told, "severity": 1.0}, "accuracy", values, REDRAWS
+                    )
+                )
     return rows
 
 
@@ -423,8 +530,16 @@ def print_tables(scene: str, rows: Sequence[Row]) -> None:
     for method in METHODS:
         mine = [row for row in rows if row.claim.endswith(f"/{method}")]
         line = [shown(row) for row in mine if row.claim.startswith("noise/clean")]
-        worst = [row for row in mine if row.claim.startswith("noise/sensor/all") and row.condition["severity"] == 1.0]
-        two = [row for row in mine if row.claim.startswith("noise/several") and row.condition["at_once"] == 2]
+        worst = [
+            row
+            for row in mine
+            if row.claim.startswith("noise/sensor/all") and row.condition["severity"] == 1.0
+        ]
+        two = [
+            row
+            for row in mine
+            if row.claim.startswith("noise/several") and row.condition["at_once"] == 2
+        ]
         costs = {row.metric: row.measured for row in mine if row.claim.startswith("noise/cost")}
         line += [shown(row) for row in worst] + [f"{np.mean([row.measured for row in two]):.1%}"]
         line += [
@@ -434,9 +549,14 @@ def print_tables(scene: str, rows: Sequence[Row]) -> None:
         ]
         lines.append((method, *line))
     sets = [f"{what}, {name}" for what in ("clean", "one sensor fails") for name in SETS]
-    print(f"\n{scene}\n{table(('method', *sets, 'two of three', 'learned', 'seconds', 'ms'), lines)}")
+    print(
+        f"\n{scene}\n{table(('method', *sets, 'two of three', 'learned', 'seconds', 'ms'), lines)}"
+    )
     others = [row for row in rows if row.claim.split("/")[1] in ("transfer", "unseen")]
-    told = [(row.claim, ", ".join(f"{k} {v}" for k, v in row.condition.items()), shown(row)) for row in others]
+    told = [
+        (row.claim, ", ".join(f"{k} {v}" for k, v in row.condition.items()), shown(row))
+        for row in others
+    ]
     print(table(("claim", "condition", "accuracy"), told))
 
 
@@ -449,14 +569,25 @@ def draw(scene: str, found: Mapping[str, Sequence[Any]], path: Path) -> None:
         for panel, sensor in zip(axes.ravel(), panels, strict=False):
             for color, method in enumerate(shown):
                 picks = [
-                    [run["clean"]["all"], *(run["sensors"]["all"][f"{s:g}"][sensor] for s in SEVERITIES)]
+                    [
+                        run["clean"]["all"],
+                        *(run["sensors"]["all"][f"{s:g}"][sensor] for s in SEVERITIES),
+                    ]
                     for run in found[method]
                 ]
-                middle, low, high = np.array([interval(column) for column in zip(*picks, strict=True)]).T
+                middle, low, high = np.array(
+                    [interval(column) for column in zip(*picks, strict=True)]
+                ).T
                 style = "--" if method == "oracle" else "-"
                 panel.plot((0, *SEVERITIES), middle, style, color=f"C{color}", label=method)
-                panel.fill_between((0, *SEVERITIES), low, high, color=f"C{color}", alpha=0.2, linewidth=0)
-            panel.set(title=sensor.replace("/", ": ").replace("_", " "), ylim=(0.25, 1.02), xlabel="severity")
+                panel.fill_between(
+                    (0, *SEVERITIES), low, high, color=f"C{color}", alpha=0.2, linewidth=0
+                )
+            panel.set(
+                title=sensor.replace("/", ": ").replace("_", " "),
+                ylim=(0.25, 1.02),
+                xlabel="severity",
+            )
         for panel in axes.ravel()[len(panels) :]:
             panel.set_axis_off()
         handles, names = axes.ravel()[0].get_legend_handles_labels()

@@ -113,10 +113,16 @@ class Study:
         """Train the workspaces of seeds together."""
         modules = self.gw.domain_modules
         with alone(self.out / "latents"):
-            latents = scene_latents(modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents")
-        plan = TrainingPlan(FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3))
+            latents = scene_latents(
+                modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents"
+            )
+        plan = TrainingPlan(
+            FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3)
+        )
         pairs = [torch.arange(WORKSPACE_SCENES)] * len(seeds)
-        return train_workspaces(config, latents, pairs, seeds, plan, label=f"{self.scene} workspaces")
+        return train_workspaces(
+            config, latents, pairs, seeds, plan, label=f"{self.scene} workspaces"
+        )
 
     @cached_property
     def shown(self) -> dict[str, dict[str, np.ndarray]]:
@@ -125,19 +131,26 @@ class Study:
         for split in ("train", "validation", "test"):
             episodes = self.size.episodes if split == "train" else self.size.episodes // 2
             parts = observed(self.scene, split, episodes).values()
-            found[split] = {name: np.concatenate([part[name] for part in parts]) for name in MODALITIES}
+            found[split] = {
+                name: np.concatenate([part[name] for part in parts]) for name in MODALITIES
+            }
         return found
 
     @cached_property
     def data(self) -> dict[str, dict[str, Tensor]]:
         """By split, latents {modality: (N, L_d)}."""
-        return {split: encode_rows(self.gw.domain_modules, shown) for split, shown in self.shown.items()}
+        return {
+            split: encode_rows(self.gw.domain_modules, shown) for split, shown in self.shown.items()
+        }
 
     @cached_property
     def classes(self) -> dict[str, dict[str, Tensor]]:
         """By split and task, (N,) class indices."""
         return {
-            split: {task: torch.from_numpy(of(shown["attributes"])) for task, of in TASKS[self.scene].items()}
+            split: {
+                task: torch.from_numpy(of(shown["attributes"]))
+                for task, of in TASKS[self.scene].items()
+            }
             for split, shown in self.shown.items()
         }
 
@@ -164,10 +177,17 @@ class Study:
 
     def rate(self, method: str) -> float:
         """The learning rate that was found for a method, or the one of all in the short form."""
-        return self.rates[method] if self.size.workspace_steps else self.size.selection.learning_rate
+        return (
+            self.rates[method] if self.size.workspace_steps else self.size.selection.learning_rate
+        )
 
     def attention(
-        self, method: str, present: tuple[str, ...], train: str, seed: int, without: str | None = None
+        self,
+        method: str,
+        present: tuple[str, ...],
+        train: str,
+        seed: int,
+        without: str | None = None,
     ) -> Attention:
         """Attention trained for a seed.
 
@@ -192,7 +212,10 @@ class Study:
     def validated(self, method: str, rate: float) -> float:
         """Accuracy on the validation split, on one modality of all in noise, after training with a learning rate."""
         train = "everything" if method == "best" else "random"
-        attention, found = self.taught(method, MODALITIES, train, 0, self.at_rate(rate), SEARCH_SEED), []
+        attention, found = (
+            self.taught(method, MODALITIES, train, 0, self.at_rate(rate), SEARCH_SEED),
+            [],
+        )
         for sigma in SIGMAS:
             batch = self.corrupted("validation", MODALITIES, "random", sigma, 0)
             weights = fusion_weights(self, attention, batch.latents, batch.hit, 0)
@@ -223,14 +246,26 @@ class Study:
         else:
             damage = Damage(config, self.directions(train, seed))
         return train_attention(
-            preset, workspace, loss, latents, seed if draw is None else draw, damage, subsets, self.data["train"]
+            preset,
+            workspace,
+            loss,
+            latents,
+            seed if draw is None else draw,
+            damage,
+            subsets,
+            self.data["train"],
         )
 
     def everything(self, config: SelectionConfig, without: str | None = None) -> Damage:
         """Random noise and failing sensors, of all kinds but one, on up to all modalities but one."""
         failures = self.failures("train")
-        left = {name: [row for row, kind in enumerate(KINDS[name]) if kind != without] for name in failures}
-        return Damage(config, None, {name: failures[name][rows] for name, rows in left.items()}, 2, 0.1)
+        left = {
+            name: [row for row, kind in enumerate(KINDS[name]) if kind != without]
+            for name in failures
+        }
+        return Damage(
+            config, None, {name: failures[name][rows] for name, rows in left.items()}, 2, 0.1
+        )
 
     # Latent noise, as published.
 
@@ -240,12 +275,22 @@ class Study:
         return draw_directions(self.data["train"], generator) if noise == "fixed" else None
 
     def corrupted(
-        self, split: str, present: tuple[str, ...], noise: str, sigma: float, seed: int, at_once: int = 1
+        self,
+        split: str,
+        present: tuple[str, ...],
+        noise: str,
+        sigma: float,
+        seed: int,
+        at_once: int = 1,
     ) -> Corrupted:
         """The same noise for every method: a function of its arguments alone."""
         number = seed * 1000 + SIGMAS.index(sigma) * 10 + NOISES.index(noise)
-        generator = torch.Generator().manual_seed(number + (500_000 if split == "validation" else 0))
-        return corrupt(self.latents(split, present), sigma, generator, self.directions(noise, seed), at_once)
+        generator = torch.Generator().manual_seed(
+            number + (500_000 if split == "validation" else 0)
+        )
+        return corrupt(
+            self.latents(split, present), sigma, generator, self.directions(noise, seed), at_once
+        )
 
     # Failing sensors.
 
@@ -262,7 +307,12 @@ class Study:
 
     @torch.no_grad()
     def accuracy(
-        self, latents: Mapping[str, Tensor], split: str, weights: Tensor | None, seed: int, task: str | None = None
+        self,
+        latents: Mapping[str, Tensor],
+        split: str,
+        weights: Tensor | None,
+        seed: int,
+        task: str | None = None,
     ) -> float:
         """How often the classifier is right on the fused latents."""
         workspace = self.workspace(seed)
@@ -280,7 +330,9 @@ _study_of = lru_cache(maxsize=2)(Study)
 """Both studies of a scene, with and without published networks."""
 
 
-def study_at(place: tuple[Any, ...], methods: Sequence[str] = (), found: Sequence[Any] = ()) -> Study:
+def study_at(
+    place: tuple[Any, ...], methods: Sequence[str] = (), found: Sequence[Any] = ()
+) -> Study:
     """This process's one study of a place, knowing what the searches for the learning rates of `methods` came to."""
     study = _study_of(*place)
     for method, (accuracies,) in zip(methods, found, strict=bool(found)):

@@ -9,5 +9,7 @@ def observed(scene: str, split: str, episodes: int) -> dict[str, dict[str, Any]]
     """{"reset": beginnings of episodes, "rollout": as much of random rollouts}, each as `collect` gives it."""
     return {
         "reset": collect(scene, split, episodes),
-        "rollout": collect(scene, split, episodes // 20, seed=1, policy="random", steps_per_episode=19),
+        "rollout": collect(
+            scene, split, episodes // 20, seed=1, policy="random", steps_per_episode=19
+        ),
     }

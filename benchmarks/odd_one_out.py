@@ -47,10 +47,14 @@ class Arguments(compared.Arguments):
     """Matched scenes."""
 
 
-def triplets(classes: NDArray[np.int64], count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def triplets(
+    classes: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> tuple[NDArray, NDArray]:
     """(count, 3) rows of which two share a class and one has another, and (count,) the place of the odd one."""
     known = np.unique(classes)
-    members = {label: np.flatnonzero(classes == label) for label in known if (classes == label).sum() > 1}
+    members = {
+        label: np.flatnonzero(classes == label) for label in known if (classes == label).sum() > 1
+    }
     shared = rng.choice(list(members), count)
     rows = np.empty((count, 3), np.int64)
     odd = rng.integers(3, size=count)
@@ -95,7 +99,9 @@ def measure(study: Study, workspace: Workspace, seed: int) -> dict[str, dict[str
     """{task: {"train->test": accuracy}}, test being a modality or "mixed"."""
     splits = {name: study.splits[name] for name in ("train", "reset")}
     z = {
-        name: torch.stack([workspace.enter(m, rows) for m, rows in split["latents"].items()], 1)  # (N, D, Z)
+        name: torch.stack(
+            [workspace.enter(m, rows) for m, rows in split["latents"].items()], 1
+        )  # (N, D, Z)
         for name, split in splits.items()
     }
     modalities = list(splits["train"]["latents"])
@@ -105,10 +111,14 @@ def measure(study: Study, workspace: Workspace, seed: int) -> dict[str, dict[str
         rows = {name: triplets(split[task], TRIPLETS, rng) for name, split in splits.items()}
         items, odd = rows["reset"]
         shown = {name: np.full(items.shape, column) for column, name in enumerate(modalities)}
-        shown["mixed"] = rng.permuted(np.tile(np.arange(3) % len(modalities), (len(items), 1)), axis=1)
+        shown["mixed"] = rng.permuted(
+            np.tile(np.arange(3) % len(modalities), (len(items), 1)), axis=1
+        )
         found[task] = {}
         for column, train in enumerate(modalities):
-            judge = learn(z["train"][rows["train"][0], column], torch.from_numpy(rows["train"][1]), seed)
+            judge = learn(
+                z["train"][rows["train"][0], column], torch.from_numpy(rows["train"][1]), seed
+            )
             for test, columns in shown.items():
                 right = judge(z["reset"][items, columns]).argmax(-1) == torch.from_numpy(odd)
                 found[task][f"{train}->{test}"] = float(right.float().mean())
@@ -117,7 +127,12 @@ def measure(study: Study, workspace: Workspace, seed: int) -> dict[str, dict[str
 
 @torch.no_grad()
 def compute(
-    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+    seeds: Sequence[int],
+    place: tuple[Any, ...],
+    episodes: int,
+    model: str,
+    pairs: int,
+    setting: tuple[float, float],
 ) -> list[dict[str, Any]]:
     """The figures of each seed's workspace, which are trained together."""
     study = study_at(place, episodes)
@@ -135,7 +150,11 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row]
     models = arguments.compared(scene, size.steps)
     settings, tasks = models.settings(arguments.models, arguments.sweep), []
     for model in arguments.models:
-        condition = {"model": model, "pairs": arguments.pairs, "modalities": list(models.modalities)}
+        condition = {
+            "model": model,
+            "pairs": arguments.pairs,
+            "modalities": list(models.modalities),
+        }
         how = f"{models.inputs(model)}-{settings[model]}-{size.episodes}-{TRIPLETS}"
         arguments_of = (models.place, size.episodes, model, arguments.pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), how, compute, arguments_of))
@@ -147,7 +166,9 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> tuple[list[Row]
                 train, test = way.split("->")
                 told = {"task": task, "train": train, "test": test, "pairs": arguments.pairs}
                 values = [run[task][way] for run in runs]
-                rows.append(make_row(f"odd_one_out/{model}", scene, told, "accuracy", values, REDRAWS))
+                rows.append(
+                    make_row(f"odd_one_out/{model}", scene, told, "accuracy", values, REDRAWS)
+                )
     return rows, found
 
 
@@ -162,7 +183,10 @@ def draw(scene: str, found: Found, path: Path) -> None:
 
     def paint(axes: Any) -> None:
         for panel, task in zip(np.atleast_1d(axes), tasks, strict=True):
-            groups = {kind: [[mean(run[task], kind) for run in runs] for runs in found.values()] for kind in kinds}
+            groups = {
+                kind: [[mean(run[task], kind) for run in runs] for runs in found.values()]
+                for kind in kinds
+            }
             bars(panel, list(found), groups)
             panel.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":")
             panel.set_title(f"one differs in {task}")

@@ -29,7 +29,9 @@ from gw_envs.observation import MODALITIES
 AGENTS = {
     "simple_shapes": TrainConfig("GWSimpleShapes-v0", ("image",), steps=200_000),
     "factory": TrainConfig("GWFactory-v0", ("image",), steps=100_000),
-    "simple_shapes_fused": TrainConfig("GWSimpleShapes-v0", MODALITIES, attention="best", steps=200_000),
+    "simple_shapes_fused": TrainConfig(
+        "GWSimpleShapes-v0", MODALITIES, attention="best", steps=200_000
+    ),
     "factory_fused": TrainConfig("GWFactory-v0", MODALITIES, attention="best", steps=100_000),
 }
 """How each is trained: from images, or from all modalities fused by attention."""
@@ -78,12 +80,20 @@ def main(arguments: Arguments) -> None:
         else:
             short.append(name)
         success = (f"{score['success']:.1%}" for score in scores.values())
-        lines.append((name, "+".join(agent.spec.modalities), *success, "no" if name in short else "yes"))
+        lines.append(
+            (name, "+".join(agent.spec.modalities), *success, "no" if name in short else "yes")
+        )
     columns = ("as trained", *MODALITIES)
-    print(table(("agent", "trained on", *(f"success, {column}" for column in columns), "written"), lines))
+    print(
+        table(
+            ("agent", "trained on", *(f"success, {column}" for column in columns), "written"), lines
+        )
+    )
     print(f"folder: {folder}")
     if short:
-        raise ValueError(f"not written, for success below {NEEDED:.0%}: {', '.join(short)}; try more --steps")
+        raise ValueError(
+            f"not written, for success below {NEEDED:.0%}: {', '.join(short)}; try more --steps"
+        )
 
 
 if __name__ == "__main__":

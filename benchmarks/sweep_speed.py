@@ -40,7 +40,10 @@ class Arguments:
 def seconds(sweep: Sweep, cells: int, episodes: int) -> float:
     """How long an engine takes for so many cells."""
     work = ("factory", "random", episodes)
-    tasks = [Task("factory", {"actor": "random"}, [seed], "", compute_ends, work) for seed in range(cells)]
+    tasks = [
+        Task("factory", {"actor": "random"}, [seed], "", compute_ends, work)
+        for seed in range(cells)
+    ]
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
         sweep.compute(Cells(Path(out), "sweep_speed"), tasks, sweep.engine)
@@ -56,9 +59,20 @@ def main(arguments: Arguments) -> None:
         loads[sweep.engine] = os.getloadavg()[0]
         taken[sweep.engine] = seconds(sweep, arguments.cells, arguments.episodes)
     lines = [
-        (name, f"{took:.1f}", f"{taken['serial'] / took:.2f}", f"{loads[name]:.1f}") for name, took in taken.items()
+        (name, f"{took:.1f}", f"{taken['serial'] / took:.2f}", f"{loads[name]:.1f}")
+        for name, took in taken.items()
     ]
-    print(table(("engine", f"seconds for {arguments.cells} cells", "times as fast as serial", "load before"), lines))
+    print(
+        table(
+            (
+                "engine",
+                f"seconds for {arguments.cells} cells",
+                "times as fast as serial",
+                "load before",
+            ),
+            lines,
+        )
+    )
     print(f"workers: {arguments.workers}; cores of this machine: {os.cpu_count()}")
 
 

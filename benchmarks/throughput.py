@@ -39,7 +39,13 @@ from gw_envs.simple_shapes import render
 
 SIZES = (1, 16, 64, 256)
 """How many scenes side by side."""
-MODALITIES = (("attributes",), ("image",), ("language",), ("image", "attributes"), ("image", "attributes", "language"))
+MODALITIES = (
+    ("attributes",),
+    ("image",),
+    ("language",),
+    ("image", "attributes"),
+    ("image", "attributes", "language"),
+)
 """What steps observe."""
 BASELINES = {
     ("simple_shapes", "render"): (("render", "matplotlib"), ("render", "copy")),
@@ -126,7 +132,9 @@ def stepping(env: gym.vector.VectorEnv, seconds: float) -> float:
 def steps(scene: str, sizes: tuple[int, ...], seconds: float) -> Rates:
     """Steps a second for every number of scenes and every set of modalities."""
     return {
-        f"{'+'.join(shown)} {n}": stepping(gym.make_vec(IDS[scene], num_envs=n, modalities=shown), seconds)
+        f"{'+'.join(shown)} {n}": stepping(
+            gym.make_vec(IDS[scene], num_envs=n, modalities=shown), seconds
+        )
         for shown in MODALITIES
         for n in sizes
     }
@@ -163,10 +171,18 @@ def physics(seconds: float) -> float:
 
 def looking(size: int, seconds: float) -> Rates:
     """Factory pictures a second, ours and PyBullet's own of everything."""
-    camera, state = FactoryCamera(size), Sampler("factory", "test", modalities=("attributes",)).states(0, 64)
+    camera, state = (
+        FactoryCamera(size),
+        Sampler("factory", "test", modalities=("attributes",)).states(0, 64),
+    )
     assert np.array_equal(camera.render(state[:8]), camera.render_full(state[:8], shadow=False))
-    full = one_by_one(lambda states, row: camera.render_full(states[row : row + 1], shadow=False), state)
-    found = {"ours": rate(lambda: camera.render(state), len(state), seconds), "full_render": rate(full, 1, seconds)}
+    full = one_by_one(
+        lambda states, row: camera.render_full(states[row : row + 1], shadow=False), state
+    )
+    found = {
+        "ours": rate(lambda: camera.render(state), len(state), seconds),
+        "full_render": rate(full, 1, seconds),
+    }
     camera.close()
     return found
 
@@ -215,15 +231,21 @@ class Summary:
         """A row of how many times as fast `ours` is as `theirs`, both (subject, name), with the range over repeats."""
         ratios = [
             ours_found[ours[1]] / their_found[theirs[1]]
-            for ours_found, their_found in zip(self.found[scene, ours[0]], self.found[scene, theirs[0]], strict=True)
+            for ours_found, their_found in zip(
+                self.found[scene, ours[0]], self.found[scene, theirs[0]], strict=True
+            )
         ]
         row = make_row(f"throughput/{claim}", scene, condition, metric, ratios, REDRAWS)
         self.rows.append(replace(row, low=min(ratios), high=max(ratios)))
 
-    def add_rate(self, claim: str, scene: str, condition: dict[str, Any], subject: str, name: str) -> None:
+    def add_rate(
+        self, claim: str, scene: str, condition: dict[str, Any], subject: str, name: str
+    ) -> None:
         """A row of how many a second."""
         rates = [rates[name] for rates in self.found[scene, subject]]
-        self.rows.append(make_row(f"throughput/{claim}", scene, condition, "per second", rates, REDRAWS))
+        self.rows.append(
+            make_row(f"throughput/{claim}", scene, condition, "per second", rates, REDRAWS)
+        )
 
 
 def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
@@ -231,44 +253,91 @@ def summarise(found: Mapping[tuple[str, str], list[Rates]]) -> list[Row]:
     summary, shapes, factory = Summary(found), "simple_shapes", "factory"
     largest = {"num_envs": max(SIZES)}
     ours = ("render", f"ours {max(SIZES)}")
-    for other in ("matplotlib", "matplotlib_new_figure", "matplotlib_one_patch", "opencv_supersampled"):
+    for other in (
+        "matplotlib",
+        "matplotlib_new_figure",
+        "matplotlib_one_patch",
+        "opencv_supersampled",
+    ):
         summary.add(f"render/simple_shapes/{other}", shapes, largest, ours, ("render", other))
-    summary.add("render/simple_shapes/copy", shapes, largest, ours, ("render", f"copy {max(SIZES)}"))
+    summary.add(
+        "render/simple_shapes/copy", shapes, largest, ours, ("render", f"copy {max(SIZES)}")
+    )
     for other in ("matplotlib", "matplotlib_new_figure", "matplotlib_one_patch"):
         condition = {"num_envs": 64, "modalities": "image+attributes"}
         summary.add(
-            f"steps/simple_shapes/{other}", shapes, condition, ("steps", "image+attributes 64"), ("render", other)
+            f"steps/simple_shapes/{other}",
+            shapes,
+            condition,
+            ("steps", "image+attributes 64"),
+            ("render", other),
         )
     for size in (64, 128):
         subject = f"camera {size}"
-        summary.add("camera/full_render", factory, {"size": size}, (subject, "ours"), (subject, "full_render"))
+        summary.add(
+            "camera/full_render",
+            factory,
+            {"size": size},
+            (subject, "ours"),
+            (subject, "full_render"),
+        )
     condition = {"num_envs": 16, "modalities": "image"}
-    summary.add("steps/factory/full_render", factory, condition, ("steps", "image 16"), ("steps", "full_render"))
+    summary.add(
+        "steps/factory/full_render",
+        factory,
+        condition,
+        ("steps", "image 16"),
+        ("steps", "full_render"),
+    )
     for scene in (shapes, factory):
         subject = "encoding"
-        summary.add(f"encoding/{scene}/nature_cnn", scene, {"batch": BATCH}, (subject, "ours"), (subject, "nature_cnn"))
+        summary.add(
+            f"encoding/{scene}/nature_cnn",
+            scene,
+            {"batch": BATCH},
+            (subject, "ours"),
+            (subject, "nature_cnn"),
+        )
     for scene in (shapes, factory):
         condition = {"num_envs": BATCH, "modalities": "image"}
         for other in ("nature_cnn", "raw_cnn"):
             summary.add(f"ppo/{scene}/{other}", scene, condition, ("ppo", "gw"), ("ppo", other))
         for trained in ("nothing", "everything"):
             about = condition | {"trained": trained}
-            summary.add(f"ppo/{scene}/extractor", scene, about, ("ppo", "gw"), ("ppo", f"extractor_{trained}"))
+            summary.add(
+                f"ppo/{scene}/extractor",
+                scene,
+                about,
+                ("ppo", "gw"),
+                ("ppo", f"extractor_{trained}"),
+            )
     condition = {"model": "tr+cont+dcy+cy", "stacked": STACKED}
-    summary.add("training/stacked", shapes, condition, ("training", "stacked"), ("training", "single"))
+    summary.add(
+        "training/stacked", shapes, condition, ("training", "stacked"), ("training", "single")
+    )
     for scene in (shapes, factory):
         summary.add(
-            f"captions/{scene}/batch", scene, largest, ("captions", f"ours {max(SIZES)}"), ("captions", "ours 1")
+            f"captions/{scene}/batch",
+            scene,
+            largest,
+            ("captions", f"ours {max(SIZES)}"),
+            ("captions", "ours 1"),
         )
     for (scene, subject), repeats in found.items():
         for name in repeats[0]:
             what, _, count = name.rpartition(" ")
             condition = {"what": what or name} | ({"num_envs": int(count)} if what else {})
-            summary.add_rate(f"{subject.replace(' ', '/')}/{scene}/rate", scene, condition, subject, name)
-            for other, baseline in BASELINES.get((scene, subject), ()) if what and what != "copy" else ():
+            summary.add_rate(
+                f"{subject.replace(' ', '/')}/{scene}/rate", scene, condition, subject, name
+            )
+            for other, baseline in (
+                BASELINES.get((scene, subject), ()) if what and what != "copy" else ()
+            ):
                 theirs = f"{baseline} {count}" if baseline == "copy" else baseline
                 claim = f"{subject}/{scene}/{baseline}"
-                summary.add(claim, scene, condition, (subject, name), (other, theirs), "times at each count")
+                summary.add(
+                    claim, scene, condition, (subject, name), (other, theirs), "times at each count"
+                )
     return summary.rows
 
 
@@ -309,7 +378,9 @@ def at_each_count(rows: list[Row]) -> str:
     for row in rows:
         if row.metric == "times at each count":
             cell = f"{row.measured:,.3g} ({row.low:,.3g} to {row.high:,.3g})"
-            lines.setdefault((row.claim, row.condition["what"]), {})[row.condition["num_envs"]] = cell
+            lines.setdefault((row.claim, row.condition["what"]), {})[row.condition["num_envs"]] = (
+                cell
+            )
     return table(
         ("times as fast as", "what", *(f"{n} scenes" for n in SIZES)),
         [(*names, *(cells.get(n, "") for n in SIZES)) for names, cells in lines.items()],
@@ -327,15 +398,25 @@ def main(arguments: Arguments) -> None:
         for repeat in range(arguments.repeats):
             for (scene, subject), measure in work.items():
                 bar.set_description(f"{scene} {subject}")
-                found[scene, subject].append(cells.run(scene, {"subject": subject}, repeat, inputs, measure))
+                found[scene, subject].append(
+                    cells.run(scene, {"subject": subject}, repeat, inputs, measure)
+                )
                 bar.update()
     rows = summarise(found)
     lines = [
-        (row.claim, " ".join(f"{key}={value}" for key, value in row.condition.items()), f"{row.measured:,.4g}",
-         f"{row.low:,.4g} to {row.high:,.4g}")
-        for row in rows if row.metric == "ratio"
-    ]  # fmt: skip
-    print(table(("claim", "condition", "times as fast", f"range of {arguments.repeats}"), lines), end="\n\n")
+        (
+            row.claim,
+            " ".join(f"{key}={value}" for key, value in row.condition.items()),
+            f"{row.measured:,.4g}",
+            f"{row.low:,.4g} to {row.high:,.4g}",
+        )
+        for row in rows
+        if row.metric == "ratio"
+    ]
+    print(
+        table(("claim", "condition", "times as fast", f"range of {arguments.repeats}"), lines),
+        end="\n\n",
+    )
     print(at_each_count(rows))
     print(f"rows: {write_summary(arguments.out, 'throughput', rows)}")
     draw_costs(found, arguments.out / "throughput.png")

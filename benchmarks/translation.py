@@ -76,8 +76,12 @@ class Arguments(compared.Arguments):
     def check(self) -> None:
         """ValueError, as in every benchmark of these models, and for numbers of pairs that there can't be."""
         super().check()
-        if not self.numbers_of_pairs or not all(5 <= number <= SCENES for number in self.numbers_of_pairs):
-            raise ValueError(f"--pairs {self.pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
+        if not self.numbers_of_pairs or not all(
+            5 <= number <= SCENES for number in self.numbers_of_pairs
+        ):
+            raise ValueError(
+                f"--pairs {self.pairs}: give numbers from 5 to {SCENES:,}, which is all scenes"
+            )
 
     @property
     def numbers_of_pairs(self) -> tuple[int, ...]:
@@ -135,11 +139,19 @@ def study_at(place: tuple[Any, ...], episodes: int) -> Study:
 
 
 def compute(
-    seeds: Sequence[int], place: tuple[Any, ...], episodes: int, model: str, pairs: int, setting: tuple[float, float]
+    seeds: Sequence[int],
+    place: tuple[Any, ...],
+    episodes: int,
+    model: str,
+    pairs: int,
+    setting: tuple[float, float],
 ) -> list[dict[str, Any]]:
     """The figures of each seed's workspace, which are trained together."""
     study = study_at(place, episodes)
-    return [measure(study, workspace) for workspace in study.compared.workspaces(model, pairs, seeds, setting)]
+    return [
+        measure(study, workspace)
+        for workspace in study.compared.workspaces(model, pairs, seeds, setting)
+    ]
 
 
 @torch.no_grad()
@@ -151,13 +163,19 @@ def measure(study: Study, workspace: Workspace) -> dict[str, Any]:
         z = {a: workspace.enter(a, rows) for a, rows in latents.items()}
         there = {a: workspace.broadcast(code) for a, code in z.items()}
         ways = list(permutations(latents, 2))
-        back = {(a, b): workspace.broadcast(workspace.enter(b, there[a][b]), [a])[a] for a, b in ways}
+        back = {
+            (a, b): workspace.broadcast(workspace.enter(b, there[a][b]), [a])[a] for a, b in ways
+        }
         found[name] = {
-            "translation": {f"{a}->{b}": float(losses.translation(there[a][b], latents[b])) for a, b in ways},
+            "translation": {
+                f"{a}->{b}": float(losses.translation(there[a][b], latents[b])) for a, b in ways
+            },
             "units": {f"{a}->{b}": study.in_units(b, there[a][b], test) for a, b in ways},
             "retrieval": {f"{a}~{b}": retrieval(z[a], z[b]) for a, b in combinations(latents, 2)},
             "demi_cycle": {a: float(losses.demi_cycle(there[a][a], latents[a])) for a in latents},
-            "cycle": {f"{a}->{b}->{a}": float(losses.cycle(back[a, b], latents[a])) for a, b in ways},
+            "cycle": {
+                f"{a}->{b}->{a}": float(losses.cycle(back[a, b], latents[a])) for a, b in ways
+            },
         }
     return found
 
@@ -166,7 +184,13 @@ def retrieval(a: Tensor, b: Tensor) -> float:
     """R@1: how often the nearest by angle of `RETRIEVED` vectors of the other modality is the matching one."""
     similar = normalize(a[:RETRIEVED], dim=-1) @ normalize(b[:RETRIEVED], dim=-1).T
     matched = torch.arange(len(similar))
-    return float(0.5 * ((similar.argmax(0) == matched).float().mean() + (similar.argmax(1) == matched).float().mean()))
+    return float(
+        0.5
+        * (
+            (similar.argmax(0) == matched).float().mean()
+            + (similar.argmax(1) == matched).float().mean()
+        )
+    )
 
 
 Found = dict[tuple[str, int], list[dict[str, Any]]]
@@ -182,9 +206,12 @@ def run_scene(arguments: Arguments, scene: str, cells: Cells) -> Found:
     for pairs, model in keys:
         rate, decay = settings[model]
         condition = {
-            "model": model, "pairs": pairs, "modalities": list(models.modalities), "learning_rate": rate,
+            "model": model,
+            "pairs": pairs,
+            "modalities": list(models.modalities),
+            "learning_rate": rate,
             "decay": decay,
-        }  # fmt: skip
+        }
         inputs = f"{models.inputs(model)}-{size.episodes}"
         arguments_of = (models.place, size.episodes, model, pairs, settings[model])
         tasks.append(Task(scene, condition, range(size.seeds), inputs, compute, arguments_of))

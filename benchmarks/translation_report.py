@@ -14,9 +14,13 @@ from benchmarks.compared import REDRAWS
 from benchmarks.label_efficiency import HIGH, LOW, Efficiency, label_efficiency
 
 PUBLISHED = {
-    "tr": ("-", "-"), "tr+cont": ("-", "++"), "tr+cy": ("++", "-"), "tr+cont+dcy+cy": ("+++", "+++"),
-    "cont": ("-", "±"), "tr+dcy": ("+", "+"),
-}  # fmt: skip
+    "tr": ("-", "-"),
+    "tr+cont": ("-", "++"),
+    "tr+cy": ("++", "-"),
+    "tr+cont+dcy+cy": ("+++", "+++"),
+    "cont": ("-", "±"),
+    "tr+dcy": ("+", "+"),
+}
 """The slides' table: semi-supervision, and alignment with broadcast."""
 LABEL_EFFICIENCY = {"tr+cont+dcy+cy": 4.0, "fusion": 4.0}
 """Published: 4 to 7 times fewer pairs with all four losses, and the same with fusion."""
@@ -74,23 +78,32 @@ class Grid:
 
     def curve(self, model: str, direction: str, seed: int) -> list[float]:
         """A seed's translation errors by growing number of pairs."""
-        return [self.found[model, pairs][seed]["reset"]["translation"][direction] for pairs in self.pairs]
+        return [
+            self.found[model, pairs][seed]["reset"]["translation"][direction]
+            for pairs in self.pairs
+        ]
 
     def efficiencies(self, model: str, direction: str) -> list[Efficiency]:
         """Of each seed, against `tr` with the same matched scenes."""
         return [
-            label_efficiency(self.pairs, self.curve("tr", direction, seed), self.curve(model, direction, seed))
+            label_efficiency(
+                self.pairs, self.curve("tr", direction, seed), self.curve(model, direction, seed)
+            )
             for seed in range(len(self.found[model, self.pairs[0]]))
         ]
 
     def efficiency(self, model: str) -> list[float]:
         """Of each seed, the geometric mean over directions."""
-        each = [[np.log(e.ratio) for e in self.efficiencies(model, which)] for which in self.directions]
+        each = [
+            [np.log(e.ratio) for e in self.efficiencies(model, which)] for which in self.directions
+        ]
         return np.exp(np.mean(each, 0)).tolist()
 
     def mean(self, model: str, pairs: int, kind: str) -> float:
         """A figure's mean over seeds and directions, on episode beginnings."""
-        return float(np.mean([list(run["reset"][kind].values()) for run in self.found[model, pairs]]))
+        return float(
+            np.mean([list(run["reset"][kind].values()) for run in self.found[model, pairs]])
+        )
 
 
 VARIANT = ("modalities", "width", "steps")
@@ -104,7 +117,9 @@ def rows_of(grid: Grid) -> list[Row]:
     def add(claim: str, metric: str, values: Sequence[float], condition: Mapping[str, Any]) -> None:
         about: dict[str, Any] = {**grid.about, **condition}
         published = LABEL_EFFICIENCY.get(claim.removeprefix("label_efficiency/"))
-        rows.append(make_row(f"translation/{claim}", grid.scene, about, metric, values, REDRAWS, published))
+        rows.append(
+            make_row(f"translation/{claim}", grid.scene, about, metric, values, REDRAWS, published)
+        )
 
     for (model, pairs), runs in grid.found.items():
         for on in ("reset", "rollout"):
@@ -122,7 +137,10 @@ def rows_of(grid: Grid) -> list[Row]:
         claim = f"label_efficiency/{model}"
         for which in grid.directions:
             seeds = grid.efficiencies(model, which)
-            censored = {"at_least": sum(e.at_least for e in seeds), "at_most": sum(e.at_most for e in seeds)}
+            censored = {
+                "at_least": sum(e.at_least for e in seeds),
+                "at_most": sum(e.at_most for e in seeds),
+            }
             add(claim, "ratio", [e.ratio for e in seeds], {"of": which} | censored)
         add(claim, "ratio", grid.efficiency(model), {"of": "all"})
     return rows
@@ -134,18 +152,35 @@ def print_tables(grid: Grid) -> None:
     lines = []
     for model in grid.models:
         figures = {name: grid.mean(model, at, kind) for name, kind in KINDS.items()}
-        ratio = float(np.exp(np.mean(np.log(grid.efficiency(model))))) if grid.comparable else float("nan")
+        ratio = (
+            float(np.exp(np.mean(np.log(grid.efficiency(model)))))
+            if grid.comparable
+            else float("nan")
+        )
         earned = (grade(ratio), pluses(figures))
         few, both = PUBLISHED.get(model, ("", ""))
         shown = [f"{ratio:.2f}", *(f"{value:.3g}" for value in figures.values())]
         lines.append((model, few, earned[0], both, earned[1], *shown))
-    headers = ("model", "few pairs: slides", "here", "align + broadcast: slides", "here", "label efficiency", *KINDS)
+    headers = (
+        "model",
+        "few pairs: slides",
+        "here",
+        "align + broadcast: slides",
+        "here",
+        "label efficiency",
+        *KINDS,
+    )
     about = f"{grid.scene}, {' + '.join(grid.modalities)}, z of {grid.width}, {grid.steps:,} steps, {at:,} pairs"
     print(f"\n{about}\n{table(headers, lines)}\n{RULES}")
     print(units_table(grid, at))
 
 
-KINDS = {"R@1": "retrieval", "translation": "translation", "demi-cycle": "demi_cycle", "cycle": "cycle"}
+KINDS = {
+    "R@1": "retrieval",
+    "translation": "translation",
+    "demi-cycle": "demi_cycle",
+    "cycle": "cycle",
+}
 """Columns of the table, and where their figures are."""
 
 
@@ -168,9 +203,16 @@ def units_table(grid: Grid, at: int) -> str:
     for model, which in product(grid.models, grid.directions):
         units = [run["reset"]["units"][which] for run in grid.found[model, at]]
         means = {name: float(np.mean([unit[name] for unit in units])) for name in units[0]}
-        lines.append((model, which, ", ".join(f"{name} {value:.3g}" for name, value in means.items())))
+        lines.append(
+            (model, which, ", ".join(f"{name} {value:.3g}" for name, value in means.items()))
+        )
     return table(
-        ("model", "translation", "median errors: pixels or metres, degrees, of 255; shape: fraction wrong"), lines
+        (
+            "model",
+            "translation",
+            "median errors: pixels or metres, degrees, of 255; shape: fraction wrong",
+        ),
+        lines,
     )
 
 
@@ -179,7 +221,9 @@ def draw(grid: Grid, out: Path) -> Path:
     pairs, ways = grid.pairs, grid.directions
 
     def band(axes: Any, model: str, color: int, pick: Callable[[Mapping[str, Any]], float]) -> None:
-        middle, low, high = np.array([interval([pick(run) for run in grid.found[model, n]]) for n in pairs]).T
+        middle, low, high = np.array(
+            [interval([pick(run) for run in grid.found[model, n]]) for n in pairs]
+        ).T
         axes.plot(pairs, middle, "-o", color=f"C{color}", label=model, markersize=3)
         axes.fill_between(pairs, low, high, color=f"C{color}", alpha=0.2, linewidth=0)
 
@@ -196,8 +240,15 @@ def draw(grid: Grid, out: Path) -> Path:
                 band(panel, model, color, partial(error, which))
             band(panels[len(ways)], model, color, alignment)
         for panel, which in zip(panels, ways, strict=False):
-            panel.set(title=which, xscale="log", yscale="log", ylabel="squared error, of standard deviations")
-        panels[len(ways)].set(title="alignment", xscale="log", ylabel="R@1 of 1,000", ylim=(-0.02, 1.02))
+            panel.set(
+                title=which,
+                xscale="log",
+                yscale="log",
+                ylabel="squared error, of standard deviations",
+            )
+        panels[len(ways)].set(
+            title="alignment", xscale="log", ylabel="R@1 of 1,000", ylim=(-0.02, 1.02)
+        )
         for panel in panels[: len(ways) + 1]:
             panel.set_xlabel("matched scenes N")
             panel.set_xticks(pairs, [f"{number:,}" for number in pairs], fontsize=8)
@@ -205,7 +256,9 @@ def draw(grid: Grid, out: Path) -> Path:
         for panel in panels[len(ways) + 1 :]:
             panel.set_axis_off()
         panels[0].legend(fontsize=7)
-        panels[0].figure.suptitle(f"{grid.scene}: translation on held-out scenes, z of {grid.width}")
+        panels[0].figure.suptitle(
+            f"{grid.scene}: translation on held-out scenes, z of {grid.width}"
+        )
 
     columns = min(4, len(ways) + 1)
     lines = -(-(len(ways) + 1) // columns)

@@ -37,7 +37,10 @@ class PictureGrid(gym.ObservationWrapper):
     def __init__(self, env: gym.Env) -> None:
         """Wrap a room of 6 x 6 cells."""
         super().__init__(env)
-        image, pose = gym.spaces.Box(0, 255, (48, 48, 3), np.uint8), gym.spaces.Box(-1.0, 6.0, (4,), np.float32)
+        image, pose = (
+            gym.spaces.Box(0, 255, (48, 48, 3), np.uint8),
+            gym.spaces.Box(-1.0, 6.0, (4,), np.float32),
+        )
         self.observation_space = gym.spaces.Dict({"image": image, "pose": pose})
 
     def observation(self, observation: Any) -> dict[str, NDArray]:
@@ -101,11 +104,19 @@ def run(arguments: Arguments, episodes: int = 200) -> dict[str, float]:
         return GWVecObservation(make_vec_env(ENV_ID, 8, seed), gw, (key,))
 
     def score(what: str, agent: Any, key: str) -> float:
-        mean: Any = evaluate_policy(agent, rooms(key, arguments.seed + 1000), episodes, deterministic=False)[0]
+        mean: Any = evaluate_policy(
+            agent, rooms(key, arguments.seed + 1000), episodes, deterministic=False
+        )[0]
         print(f"{what}: mean return {mean:.3f}")
         return mean
 
-    agent = PPO("MlpPolicy", rooms("image", arguments.seed), n_steps=128, batch_size=256, seed=arguments.seed)
+    agent = PPO(
+        "MlpPolicy",
+        rooms("image", arguments.seed),
+        n_steps=128,
+        batch_size=256,
+        seed=arguments.seed,
+    )
     agent.learn(arguments.agent_steps)
     return {
         "random": score("random actions", Chance(arguments.seed), "image"),

@@ -83,7 +83,9 @@ class Policy(nn.Module):
         return Categorical(logits=self.actor(z), validate_args=False), self.critic(z).squeeze(-1)
 
 
-def advantages_of(rewards: Tensor, values: Tensor, over: Tensor, last: Tensor, gamma: float, decay: float) -> Tensor:
+def advantages_of(
+    rewards: Tensor, values: Tensor, over: Tensor, last: Tensor, gamma: float, decay: float
+) -> Tensor:
     """Generalised advantage estimates (arXiv 1506.02438).
 
     Args:
@@ -130,20 +132,45 @@ class Rollouts:
             gained = torch.as_tensor(reward, dtype=torch.float32)
             if over.any():
                 ended = info["final_obs"][over]
-                last = self.gw.encode({name: np.stack([one[name] for one in ended]) for name in shown})
-                unfinished = torch.as_tensor(truncated[over] & ~terminated[over], dtype=torch.float32)
-                gained[torch.as_tensor(over)] += self.arguments.gamma * unfinished * policy(torch.from_numpy(last))[1]
+                last = self.gw.encode(
+                    {name: np.stack([one[name] for one in ended]) for name in shown}
+                )
+                unfinished = torch.as_tensor(
+                    truncated[over] & ~terminated[over], dtype=torch.float32
+                )
+                gained[torch.as_tensor(over)] += (
+                    self.arguments.gamma * unfinished * policy(torch.from_numpy(last))[1]
+                )
                 self.successes += info["final_info"]["is_success"][over].tolist()
-            steps.append((self.z, action, choice.log_prob(action), value, gained, torch.as_tensor(over).float()))
+            steps.append(
+                (
+                    self.z,
+                    action,
+                    choice.log_prob(action),
+                    value,
+                    gained,
+                    torch.as_tensor(over).float(),
+                )
+            )
             self.z = torch.from_numpy(self.gw.encode(shown))
-        z, action, log_probability, value, gained, over = (torch.stack(column) for column in zip(*steps, strict=True))
+        z, action, log_probability, value, gained, over = (
+            torch.stack(column) for column in zip(*steps, strict=True)
+        )
         after = policy(self.z)[1]
-        advantage = advantages_of(gained, value, over, after, self.arguments.gamma, self.arguments.gae_lambda)
-        return tuple(rows.flatten(0, 1) for rows in (z, action, log_probability, advantage, advantage + value))
+        advantage = advantages_of(
+            gained, value, over, after, self.arguments.gamma, self.arguments.gae_lambda
+        )
+        return tuple(
+            rows.flatten(0, 1)
+            for rows in (z, action, log_probability, advantage, advantage + value)
+        )
 
 
 def improve(
-    policy: Policy, optimiser: torch.optim.Optimizer, rollout: tuple[Tensor, ...], arguments: Arguments
+    policy: Policy,
+    optimiser: torch.optim.Optimizer,
+    rollout: tuple[Tensor, ...],
+    arguments: Arguments,
 ) -> None:
     """PPO's update (arXiv 1707.06347) on one rollout."""
     for _ in range(arguments.epochs):
@@ -174,13 +201,17 @@ def train(arguments: Arguments, gw: GlobalWorkspace) -> Policy:
             optimiser.param_groups[0]["lr"] = arguments.learning_rate * (1.0 - update / updates)
             improve(policy, optimiser, rollouts.collect(policy), arguments)
             recent = rollouts.successes[-100:]
-            bar.set_postfix(success=f"{np.mean(recent):.0%} of the last {len(recent)}" if recent else "-")
+            bar.set_postfix(
+                success=f"{np.mean(recent):.0%} of the last {len(recent)}" if recent else "-"
+            )
             bar.update(size)
     rollouts.envs.close()
     return policy
 
 
-def score(policy: Policy, gw: GlobalWorkspace, arguments: Arguments, modalities: tuple[str, ...]) -> Scores:
+def score(
+    policy: Policy, gw: GlobalWorkspace, arguments: Arguments, modalities: tuple[str, ...]
+) -> Scores:
     """Scores of the policy's most likely actions in held-out episodes."""
 
     @torch.no_grad()
@@ -193,10 +224,15 @@ def score(policy: Policy, gw: GlobalWorkspace, arguments: Arguments, modalities:
 def main(arguments: Arguments) -> dict[str, Scores]:
     """Train, test, and print beside what random actions reach."""
     if arguments.env not in SCENE_OF:
-        raise ValueError(f"unknown environment {arguments.env!r}: choose one of {', '.join(SCENE_OF)}")
+        raise ValueError(
+            f"unknown environment {arguments.env!r}: choose one of {', '.join(SCENE_OF)}"
+        )
     if min(arguments.steps, arguments.num_envs, arguments.horizon, arguments.batch_size) < 1:
         raise ValueError("steps, num_envs, horizon and batch_size must be at least 1")
-    tested = [arguments.modalities, *([arguments.test_modalities] if arguments.test_modalities is not None else [])]
+    tested = [
+        arguments.modalities,
+        *([arguments.test_modalities] if arguments.test_modalities is not None else []),
+    ]
     tested = [check_modalities(names) for names in tested]  # now, and not after the training
     gw = GlobalWorkspace.from_pretrained(SCENE_OF[arguments.env], device="cpu")
     rng = np.random.default_rng(arguments.seed)

@@ -55,7 +55,9 @@ class TextDomain(VectorDomain):
     def check(self, array: NDArray, name: str) -> Tensor:
         """(B,) sentences -> (B, E) embeddings, which is what `encode` reads; ValueError on anything else."""
         if not np.issubdtype(array.dtype, np.str_) or array.ndim != 1:
-            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}: give a sentence, or a list of sentences")
+            raise ValueError(
+                f"{name} is {array.dtype} of shape {array.shape}: give a sentence, or a list of sentences"
+            )
         return torch.from_numpy(self.embed(array.tolist()))
 
 
@@ -99,7 +101,9 @@ def train_text(embed: Embedding, said: list[str], steps: int, seed: int) -> Text
     return domain
 
 
-def observe(scene: str, split: str, count: int, seed: int) -> tuple[Any, dict[str, NDArray], list[str]]:
+def observe(
+    scene: str, split: str, count: int, seed: int
+) -> tuple[Any, dict[str, NDArray], list[str]]:
     """`count` scenes of a split, what is observed of them, and what is said of them."""
     sampler = Sampler(scene, split, seed)
     states = sampler.states(0, count)
@@ -110,11 +114,15 @@ def workspace_of(
     scene: str, domains: Mapping[str, Domain], latents: Mapping[str, Tensor], steps: int, seed: int
 ) -> GlobalWorkspace:
     """A workspace on the latents of matched scenes, with its domain modules."""
-    config = GWConfig({name: rows.shape[1] for name, rows in latents.items()}, losses=preset_called("broad+cont"))
+    config = GWConfig(
+        {name: rows.shape[1] for name, rows in latents.items()}, losses=preset_called("broad+cont")
+    )
     plan = TrainingPlan(FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=seed))
     every = torch.arange(len(latents["image"]))
     return GlobalWorkspace(
-        scene, domains, train_workspaces(config, latents, [every], [seed], plan, label="workspace")[0]
+        scene,
+        domains,
+        train_workspaces(config, latents, [every], [seed], plan, label="workspace")[0],
     )
 
 
@@ -131,15 +139,24 @@ def run(arguments: Arguments, embed: Embedding) -> dict[str, dict[str, float]]:
     errors = {}
     latents = encode_rows(ours, shown)
     for name, (domains, captions, unseen_captions) in both.items():
-        rows = {**latents, "language": domains["language"].encode(domains["language"].check(captions, "language"))}
+        rows = {
+            **latents,
+            "language": domains["language"].encode(domains["language"].check(captions, "language")),
+        }
         gw = workspace_of(scene, domains, rows, steps, seed)
         held_out = gw.latents({"language": unseen_captions})["language"]
         for what, fitted, judged in (
             ("latent", rows["language"], held_out),
-            ("workspace", gw.workspace.enter("language", rows["language"]), gw.encode({"language": unseen_captions})),
+            (
+                "workspace",
+                gw.workspace.enter("language", rows["language"]),
+                gw.encode({"language": unseen_captions}),
+            ),
         ):
             probe = mlp_probe(scene, fitted, known, seed, steps)
-            errors[f"{name} {what}"] = attribute_errors(scene, probe(torch.from_numpy(judged)), unseen["attributes"])
+            errors[f"{name} {what}"] = attribute_errors(
+                scene, probe(torch.from_numpy(judged)), unseen["attributes"]
+            )
     print(f"{'':<16}" + "".join(f"{attribute:>12}" for attribute in errors["ours latent"]))
     for what, values in errors.items():
         print(f"{what:<16}" + "".join(f"{value:>12.3g}" for value in values.values()))
@@ -149,7 +166,9 @@ def run(arguments: Arguments, embed: Embedding) -> dict[str, dict[str, float]]:
     truth = captions_true([said[row] for row in nearest], states)
     chance = captions_true([said[row] for row in reversed(nearest)], states)
     print(f"of an unseen picture: {said[nearest[0]]!r}")
-    print(f"{truth.mean():.0%} of what is said of {len(nearest):,} is true, and {chance.mean():.0%} of other pictures")
+    print(
+        f"{truth.mean():.0%} of what is said of {len(nearest):,} is true, and {chance.mean():.0%} of other pictures"
+    )
     return errors
 
 

@@ -10,7 +10,12 @@ import gymnasium as gym
 
 import gw_envs
 from gw_agents.encoder import GlobalWorkspace
-from gw_agents.representations import FrozenLatents, RawObservation, Representation, WorkspaceVectors
+from gw_agents.representations import (
+    FrozenLatents,
+    RawObservation,
+    Representation,
+    WorkspaceVectors,
+)
 from gw_agents.sb3 import GWFeaturesExtractor, RawExtractor
 from gw_envs.observation import check_modalities
 
@@ -57,9 +62,13 @@ class AgentSpec:
         object.__setattr__(self, "modalities", check_modalities(self.modalities))
         object.__setattr__(self, "actions", self.actions or possible[0])
         if self.actions not in possible:
-            raise ValueError(f"{self.algorithm} has no {self.actions} actions: choose {' or '.join(possible)}")
+            raise ValueError(
+                f"{self.algorithm} has no {self.actions} actions: choose {' or '.join(possible)}"
+            )
         if self.attention is not None and not ENCODERS[self.encoder].fuses:
-            raise ValueError(f"the encoder {self.encoder} fuses nothing: attention is for the encoder gw")
+            raise ValueError(
+                f"the encoder {self.encoder} fuses nothing: attention is for the encoder gw"
+            )
         if self.encoder == "unimodal" and len(self.modalities) != 1:
             raise ValueError(f"the encoder unimodal reads one modality, not {len(self.modalities)}")
 
@@ -73,8 +82,12 @@ class AgentSpec:
 def scene_of(env_id: str) -> str:
     """The scene that an environment of ours shows."""
     if env_id not in gw_envs.ENV_IDS:
-        raise ValueError(f"unknown environment {env_id!r}: choose one of {', '.join(gw_envs.ENV_IDS)}")
-    env: Any = gym.make_vec(env_id, 1, vectorization_mode="vector_entry_point", modalities=("attributes",))
+        raise ValueError(
+            f"unknown environment {env_id!r}: choose one of {', '.join(gw_envs.ENV_IDS)}"
+        )
+    env: Any = gym.make_vec(
+        env_id, 1, vectorization_mode="vector_entry_point", modalities=("attributes",)
+    )
     name = env.unwrapped.core.scene.name
     env.close()
     return name
@@ -93,17 +106,25 @@ class Encoder(NamedTuple):
     """Whether fusion weights, and so attention, have a meaning."""
 
 
-def _vectors(spec: AgentSpec, gw: GlobalWorkspace, space: gym.Space, modalities: tuple[str, ...]) -> Representation:
+def _vectors(
+    spec: AgentSpec, gw: GlobalWorkspace, space: gym.Space, modalities: tuple[str, ...]
+) -> Representation:
     return WorkspaceVectors(gw, modalities, spec.attention)
 
 
 def _latents(
-    spec: AgentSpec, gw: GlobalWorkspace, space: gym.Space, modalities: tuple[str, ...], padded: bool
+    spec: AgentSpec,
+    gw: GlobalWorkspace,
+    space: gym.Space,
+    modalities: tuple[str, ...],
+    padded: bool,
 ) -> Representation:
     return FrozenLatents(gw, modalities, spec.modalities if padded else None)
 
 
-def _raw(spec: AgentSpec, gw: GlobalWorkspace, space: gym.spaces.Dict, modalities: tuple[str, ...]) -> Representation:
+def _raw(
+    spec: AgentSpec, gw: GlobalWorkspace, space: gym.spaces.Dict, modalities: tuple[str, ...]
+) -> Representation:
     if modalities != spec.modalities:
         raise ValueError(
             f"the encoder {spec.encoder} was trained on {', '.join(spec.modalities)}: its policy can't be given"
@@ -121,7 +142,9 @@ ENCODERS: dict[str, Encoder] = {
     "gw": Encoder(_vectors, fuses=True),
     "unimodal": Encoder(partial(_latents, padded=False)),
     "concatenation": Encoder(partial(_latents, padded=True)),
-    "raw": Encoder(_raw, lambda spec, gw: {"features_extractor_class": RawExtractor}, reads_weights=False),
+    "raw": Encoder(
+        _raw, lambda spec, gw: {"features_extractor_class": RawExtractor}, reads_weights=False
+    ),
     "gw_tuned": Encoder(_raw, _tuned, fuses=True),
 }
 """Every encoder: workspace vectors; the latent of the one modality; the latents of all side by side; the observation
@@ -147,20 +170,36 @@ class Algorithm(NamedTuple):
         try:
             return getattr(import_module(self.package), self.name)
         except ImportError as error:
-            raise ValueError(f"{self.name} needs {self.package}: pip install sb3-contrib") from error
+            raise ValueError(
+                f"{self.name} needs {self.package}: pip install sb3-contrib"
+            ) from error
 
 
-_REPLAY = {"buffer_size": 200_000, "learning_starts": 1_000, "batch_size": 256, "train_freq": 1, "gamma": 0.98}
+_REPLAY = {
+    "buffer_size": 200_000,
+    "learning_starts": 1_000,
+    "batch_size": 256,
+    "train_freq": 1,
+    "gamma": 0.98,
+}
 _PPO = {"n_steps": 256, "batch_size": 512, "gamma": 0.98, "learning_rate": 7e-4}
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": Algorithm("PPO", ("discrete", "continuous"), _PPO),
     "sac": Algorithm(
-        "SAC", ("continuous",), {**_REPLAY, "learning_rate": 7e-4, "gradient_steps": 4, "ent_coef": "auto_0.05"}
+        "SAC",
+        ("continuous",),
+        {**_REPLAY, "learning_rate": 7e-4, "gradient_steps": 4, "ent_coef": "auto_0.05"},
     ),
-    "a2c": Algorithm("A2C", ("discrete", "continuous"), {"n_steps": 16, "gamma": 0.98, "learning_rate": 7e-4}),
+    "a2c": Algorithm(
+        "A2C", ("discrete", "continuous"), {"n_steps": 16, "gamma": 0.98, "learning_rate": 7e-4}
+    ),
     "dqn": Algorithm("DQN", ("discrete",), {**_REPLAY, "learning_rate": 5e-4, "gradient_steps": 2}),
-    "td3": Algorithm("TD3", ("continuous",), {**_REPLAY, "learning_rate": 7e-4, "gradient_steps": 4}),
-    "recurrent_ppo": Algorithm("RecurrentPPO", ("discrete", "continuous"), _PPO, "sb3_contrib", "LstmPolicy"),
+    "td3": Algorithm(
+        "TD3", ("continuous",), {**_REPLAY, "learning_rate": 7e-4, "gradient_steps": 4}
+    ),
+    "recurrent_ppo": Algorithm(
+        "RecurrentPPO", ("discrete", "continuous"), _PPO, "sb3_contrib", "LstmPolicy"
+    ),
 }
 """Every algorithm by name, with hyperparameters that learn the tasks here with 16 environments."""

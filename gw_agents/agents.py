@@ -22,7 +22,13 @@ from stable_baselines3.common.vec_env import VecMonitor
 from torch import nn
 
 from gw_agents.agent_spec import ALGORITHMS, ENCODERS, POLICY_SETTINGS, AgentSpec, scene_of
-from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors, save_checkpoint
+from gw_agents.checkpoint import (
+    CheckpointError,
+    load_into,
+    read_config,
+    read_tensors,
+    save_checkpoint,
+)
 from gw_agents.encoder import GlobalWorkspace
 from gw_agents.representations import Representation
 from gw_agents.sb3 import RepresentedVecEnv, make_vec
@@ -34,7 +40,11 @@ class Agent:
     """A policy and what it is given: observations in, actions out."""
 
     def __init__(
-        self, spec: AgentSpec, model: BaseAlgorithm, gw: GlobalWorkspace | None, shown: gym.spaces.Dict
+        self,
+        spec: AgentSpec,
+        model: BaseAlgorithm,
+        gw: GlobalWorkspace | None,
+        shown: gym.spaces.Dict,
     ) -> None:
         """Put together what `create_agent` made.
 
@@ -75,10 +85,17 @@ class Agent:
         folder, name = split_path(path)
         first = aliases(self.model.policy)
         state = self.model.policy.state_dict()
-        about = {"kind": "agent", "scene": self.spec.scene, "spec": asdict(self.spec), "training": self.training}
+        about = {
+            "kind": "agent",
+            "scene": self.spec.scene,
+            "spec": asdict(self.spec),
+            "training": self.training,
+        }
         tensors = {key: state[key] for key in dict.fromkeys(first.values())}
         try:
-            save_checkpoint(folder, name, tensors, {**about, "workspace": self.representation.fingerprint()})
+            save_checkpoint(
+                folder, name, tensors, {**about, "workspace": self.representation.fingerprint()}
+            )
         except (OSError, SafetensorError) as error:
             raise OSError(f"the agent could not be written to {folder}/{name} ({error})") from error
 
@@ -107,9 +124,13 @@ def create_agent(
     elif gw is None:
         gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
     if gw is not None and gw.scene.name != spec.scene:
-        raise ValueError(f"the workspace knows the scene {gw.scene.name!r}, and {spec.env_id} shows {spec.scene!r}")
+        raise ValueError(
+            f"the workspace knows the scene {gw.scene.name!r}, and {spec.env_id} shows {spec.scene!r}"
+        )
     arguments: dict[str, Any] = {} if spec.layout == "fixed" else {"layout": spec.layout}
-    base = make_vec(spec.env_id, n_envs, seed, modalities=spec.modalities, actions=spec.actions, **arguments)
+    base = make_vec(
+        spec.env_id, n_envs, seed, modalities=spec.modalities, actions=spec.actions, **arguments
+    )
     shown = base.observation_space
     assert isinstance(shown, gym.spaces.Dict)
     representation = encoder.represent(spec, gw, shown, spec.modalities)
@@ -124,7 +145,12 @@ def create_agent(
     if "n_steps" in chosen and "batch_size" in chosen:
         chosen["batch_size"] = min(chosen["batch_size"], chosen["n_steps"] * n_envs)
     model = algorithm.load()(
-        policy + algorithm.policy, venv, policy_kwargs=policy_kwargs, seed=seed, device=device, **chosen
+        policy + algorithm.policy,
+        venv,
+        policy_kwargs=policy_kwargs,
+        seed=seed,
+        device=device,
+        **chosen,
     )
     return Agent(spec, model, gw, shown)
 
@@ -172,7 +198,9 @@ def load_agent(
     try:
         agent = create_agent(spec, n_envs, device=device, **_small_memory(spec, n_envs))
     except TypeError as error:
-        raise CheckpointError(f"{where} describes a policy that can't be built ({error})") from error
+        raise CheckpointError(
+            f"{where} describes a policy that can't be built ({error})"
+        ) from error
     if agent.representation.fingerprint() != config.get("workspace"):
         source = spec.weights or f"shipped for {spec.scene}"
         raise CheckpointError(
@@ -208,13 +236,17 @@ def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
             warnings.simplefilter("ignore")  # of versions that differ
             theirs = kind.load(path, device="cpu")
     except Exception as error:
-        raise CheckpointError(f"{path} holds no agent that {kind.__name__} can load ({error})") from error
+        raise CheckpointError(
+            f"{path} holds no agent that {kind.__name__} can load ({error})"
+        ) from error
     shape = {name: value for name, value in theirs.policy_kwargs.items() if name in POLICY_SETTINGS}
     agent = create_agent(replace(spec, policy_kwargs=shape), **_small_memory(spec, 1))
     for what in ("observation_space", "action_space"):
         found, wanted = getattr(theirs, what), getattr(agent.model, what)
         if found != wanted:
-            raise CheckpointError(f"{path} has the {what.replace('_', ' ')} {found}, where {wanted} is asked for")
+            raise CheckpointError(
+                f"{path} has the {what.replace('_', ' ')} {found}, where {wanted} is asked for"
+            )
     load_into(agent.model.policy, theirs.policy.state_dict(), str(path))
     return agent
 
@@ -224,7 +256,9 @@ def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
     try:
         return AgentSpec(**config["spec"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{where} describes no agent that this release knows ({error})") from error
+        raise CheckpointError(
+            f"{where} describes no agent that this release knows ({error})"
+        ) from error
 
 
 def split_path(path: str | Path) -> tuple[Path, str]:
@@ -245,7 +279,9 @@ def find_agent(path: str | Path) -> tuple[Path, str]:
         with suppress(FileNotFoundError):
             return asset_path(f"agents/{name}.json").parent, name
     known = ", ".join(shipped_agents()) or "none"
-    raise CheckpointError(f"there is no agent {str(path)!r}: name its file, or a shipped agent ({known})")
+    raise CheckpointError(
+        f"there is no agent {str(path)!r}: name its file, or a shipped agent ({known})"
+    )
 
 
 def shipped_agents() -> tuple[str, ...]:
@@ -275,4 +311,8 @@ def _fill(policy: nn.Module, tensors: Mapping[str, Any], where: str) -> None:
 
 def _small_memory(spec: AgentSpec, n_envs: int) -> dict[str, Any]:
     """Settings that spare an agent which only plays the replay buffer."""
-    return {"buffer_size": 1_000} if n_envs == 1 and "buffer_size" in ALGORITHMS[spec.algorithm].settings else {}
+    return (
+        {"buffer_size": 1_000}
+        if n_envs == 1 and "buffer_size" in ALGORITHMS[spec.algorithm].settings
+        else {}
+    )

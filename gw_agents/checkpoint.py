@@ -43,7 +43,9 @@ def modules_fingerprint(modules: Mapping[str, torch.nn.Module]) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, name: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any]
+) -> None:
     """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and `scene`.
 
     Neither file is replaced before both are written in full, so that a full disk leaves the old pair as it was.
@@ -64,20 +66,30 @@ def read_config(folder: Path, name: str, kind: str, scene: str | None = None) ->
     """The JSON config of a checkpoint, checked for schema version, kind and scene; raises CheckpointError."""
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {name!r} in {folder}: {path.name} is missing")
+        raise CheckpointError(
+            f"there is no checkpoint {name!r} in {folder}: {path.name} is missing"
+        )
     try:
         config = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is damaged, it is no JSON: write or download it again") from error
+        raise CheckpointError(
+            f"{path} is damaged, it is no JSON: write or download it again"
+        ) from error
     if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is damaged, it holds no JSON object: write or download it again")
+        raise CheckpointError(
+            f"{path} is damaged, it holds no JSON object: write or download it again"
+        )
     version = config.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise CheckpointError(f"{path} has schema version {version}; this release reads version {SCHEMA_VERSION}")
+        raise CheckpointError(
+            f"{path} has schema version {version}; this release reads version {SCHEMA_VERSION}"
+        )
     if config.get("kind") != kind:
         raise CheckpointError(f"{path} holds a {config.get('kind')!r}, not a {kind!r}")
     if scene is not None and config.get("scene") != scene:
-        raise CheckpointError(f"{path} was trained for the scene {config.get('scene')!r}, not for {scene!r}")
+        raise CheckpointError(
+            f"{path} was trained for the scene {config.get('scene')!r}, not for {scene!r}"
+        )
     return config
 
 
@@ -85,7 +97,9 @@ def read_tensors(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str
     """The tensors of a checkpoint, checked against the hash in its config; raises CheckpointError."""
     path = Path(folder) / f"{name}.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {name!r} in {folder}: {path.name} is missing")
+        raise CheckpointError(
+            f"there is no checkpoint {name!r} in {folder}: {path.name} is missing"
+        )
     if fingerprint(path) != config.get("sha256"):
         raise CheckpointError(
             f"{path} is truncated or is not the file its config belongs to: write or download it again"
@@ -101,5 +115,7 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str)
     wanted = module.state_dict()
     for key in wanted.keys() | tensors.keys():
         if key not in tensors or key not in wanted or wanted[key].shape != tensors[key].shape:
-            raise CheckpointError(f"{path} does not fit its own config: {key} is missing, unknown or of another shape")
+            raise CheckpointError(
+                f"{path} does not fit its own config: {key} is missing, unknown or of another shape"
+            )
     module.load_state_dict(dict(tensors))

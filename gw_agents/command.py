@@ -18,4 +18,6 @@ def say_errors(command: Callable[[], Any]) -> None:
         print(str(stop) or "stopped")
         raise SystemExit(130) from stop
     finally:
-        torch.set_flush_denormal(False)  # whoever called the command in this process keeps exact arithmetic
+        torch.set_flush_denormal(
+            False
+        )  # whoever called the command in this process keeps exact arithmetic

@@ -53,11 +53,17 @@ class GlobalWorkspace(nn.Module):
         super().__init__()
         for name in workspace.modalities:
             if name not in domains:
-                raise ValueError(f"the workspace reads {name}, and no domain module of that modality was given")
+                raise ValueError(
+                    f"the workspace reads {name}, and no domain module of that modality was given"
+                )
             wide, wanted = domains[name].latent_width, workspace.config.latents[name]
             if wide != wanted:
-                raise ValueError(f"the {name} domain has a latent of {wide} numbers, the workspace reads {wanted}")
-        self.scene = SCENES.get(scene, Scene(scene, fields=(), image_size=0))  # of another's, the name alone is known
+                raise ValueError(
+                    f"the {name} domain has a latent of {wide} numbers, the workspace reads {wanted}"
+                )
+        self.scene = SCENES.get(
+            scene, Scene(scene, fields=(), image_size=0)
+        )  # of another's, the name alone is known
         self.domains = nn.ModuleDict({name: domains[name] for name in workspace.modalities})
         self.workspace = workspace
         self.attentions = nn.ModuleDict(attentions or {})
@@ -85,7 +91,9 @@ class GlobalWorkspace(nn.Module):
         return self.workspace.log_scale.device
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, device: str = "auto", attention: bool = True) -> "GlobalWorkspace":
+    def from_pretrained(
+        cls, name: str | Path, device: str = "auto", attention: bool = True
+    ) -> "GlobalWorkspace":
         """Load shipped weights by the scene's name, or those in a folder.
 
         Args:
@@ -105,16 +113,24 @@ class GlobalWorkspace(nn.Module):
         config = read_config(folder, "workspace", "workspace")
         scene = config["scene"]
         if str(name) in SCENES and scene != str(name):
-            raise CheckpointError(f"{folder}/workspace.json was trained for the scene {scene!r}, not for {str(name)!r}")
+            raise CheckpointError(
+                f"{folder}/workspace.json was trained for the scene {scene!r}, not for {str(name)!r}"
+            )
         workspace = Workspace(GWConfig(**config["arguments"]))
-        load_into(workspace, read_tensors(folder, "workspace", config), f"{folder}/workspace.safetensors")
-        domains = {modality: load_domain(folder, modality, scene) for modality in workspace.modalities}
+        load_into(
+            workspace, read_tensors(folder, "workspace", config), f"{folder}/workspace.safetensors"
+        )
+        domains = {
+            modality: load_domain(folder, modality, scene) for modality in workspace.modalities
+        }
         for modality, (_, sha256) in domains.items():
             if config["domains"][modality] != sha256:
                 raise CheckpointError(
                     f"the workspace in {folder} was trained on another {modality} domain: train it anew"
                 )
-        attentions, best = load_attentions(folder, scene, config["sha256"]) if attention else ({}, None)
+        attentions, best = (
+            load_attentions(folder, scene, config["sha256"]) if attention else ({}, None)
+        )
         modules = {modality: domain for modality, (domain, _) in domains.items()}
         return cls(scene, modules, workspace, attentions, best).to(resolve_device(device))
 
@@ -151,10 +167,16 @@ class GlobalWorkspace(nn.Module):
         mask = None
         if lost:
             count = len(next(iter(latents.values())))
-            gone = [np.broadcast_to(lost.get(name, np.zeros(())), count).astype(bool) for name in latents]
+            gone = [
+                np.broadcast_to(lost.get(name, np.zeros(())), count).astype(bool)
+                for name in latents
+            ]
             mask = torch.from_numpy(np.stack(gone, 1)).to(self.device)
             if mask.all(1).any():
-                warnings.warn("every modality of an observation has failed: its workspace vector is 0", stacklevel=2)
+                warnings.warn(
+                    "every modality of an observation has failed: its workspace vector is 0",
+                    stacklevel=2,
+                )
         z, weights = self.fuse_latents(latents, attention, mask)
         found = z.cpu().numpy()
         if not return_weights:
@@ -164,7 +186,9 @@ class GlobalWorkspace(nn.Module):
         return (found[0] if single else found), shares
 
     @torch.inference_mode()
-    def translate(self, observation: Mapping[str, Any], source: str | Sequence[str], target: str) -> NDArray:
+    def translate(
+        self, observation: Mapping[str, Any], source: str | Sequence[str], target: str
+    ) -> NDArray:
         """What the workspace makes of one or several modalities, in another one's own space.
 
         Args:
@@ -184,7 +208,9 @@ class GlobalWorkspace(nn.Module):
                 f"the observation has no {missing[0]!r} to translate from: it holds {', '.join(observation)}"
             )
         tensors, single = self._read({name: observation[name] for name in sources})
-        decoded = self.domain_modules[wanted].decode(self.workspace.translate(self.encode_domains(tensors), wanted))
+        decoded = self.domain_modules[wanted].decode(
+            self.workspace.translate(self.encode_domains(tensors), wanted)
+        )
         array = decoded.cpu().numpy()
         return array[0] if single else array
 
@@ -199,10 +225,16 @@ class GlobalWorkspace(nn.Module):
 
     def encode_domains(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """{modality: (B, ...)} observations -> {modality: (B, L_d)} standardised unimodal latents."""
-        return {name: cast(Domain, self.domains[name]).encode(tensor) for name, tensor in tensors.items()}
+        return {
+            name: cast(Domain, self.domains[name]).encode(tensor)
+            for name, tensor in tensors.items()
+        }
 
     def fuse_latents(
-        self, latents: Mapping[str, Tensor], attention: AttentionChoice = None, failed: Tensor | None = None
+        self,
+        latents: Mapping[str, Tensor],
+        attention: AttentionChoice = None,
+        failed: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """{modality: (B, L_d)} -> (B, Z) workspace vectors and (B, D) fusion weights in the order of `latents`.
 
@@ -213,7 +245,11 @@ class GlobalWorkspace(nn.Module):
         return self.workspace.fuse(codes, weights), weights
 
     def _weights(
-        self, latents: Mapping[str, Tensor], codes: Codes, attention: AttentionChoice, failed: Tensor | None
+        self,
+        latents: Mapping[str, Tensor],
+        codes: Codes,
+        attention: AttentionChoice,
+        failed: Tensor | None,
     ) -> Tensor:
         count = len(next(iter(latents.values())))
         if isinstance(attention, str):
@@ -235,7 +271,9 @@ class GlobalWorkspace(nn.Module):
             raise ValueError(f"unknown attention {name!r}: this workspace has {names}")
         return self.attentions[known]  # type: ignore[return-value]
 
-    def _without_failed(self, observation: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
+    def _without_failed(
+        self, observation: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
         """The observation with zeros where a reading holds NaN or infinite values, and () or (B,) where that was so."""
         cleaned, lost = dict(observation), {}
         for name in known_modalities(self, observation):
@@ -245,15 +283,21 @@ class GlobalWorkspace(nn.Module):
                 continue
             bad = ~np.isfinite(array).all(tuple(range(array.ndim - axes, array.ndim)))
             if bad.any():
-                cleaned[name] = np.where(np.expand_dims(bad, tuple(range(-axes, 0))), np.float32(0), array)
+                cleaned[name] = np.where(
+                    np.expand_dims(bad, tuple(range(-axes, 0))), np.float32(0), array
+                )
                 lost[name] = bad
         return cleaned, lost
 
     def _read(self, observation: Mapping[str, Any]) -> tuple[dict[str, Tensor], bool]:
         """Checked tensors with a batch axis, in the workspace's order, and whether there was none."""
         if not isinstance(observation, Mapping) or not observation:
-            raise ValueError(f"an observation is a dict with at least one of {', '.join(self.modalities)}")
-        arrays = {name: np.asarray(observation[name]) for name in known_modalities(self, observation)}
+            raise ValueError(
+                f"an observation is a dict with at least one of {', '.join(self.modalities)}"
+            )
+        arrays = {
+            name: np.asarray(observation[name]) for name in known_modalities(self, observation)
+        }
         domains = self.domain_modules
         singles = {array.ndim == len(domains[name].shape) for name, array in arrays.items()}
         counts = {len(array) for array in arrays.values() if array.ndim}
@@ -262,7 +306,9 @@ class GlobalWorkspace(nn.Module):
             raise ValueError(f"the modalities disagree on the batch: {shapes}")
         single = singles == {True}
         batches = {name: array[None] if single else array for name, array in arrays.items()}
-        return {name: domains[name].check(rows, name).to(self.device) for name, rows in batches.items()}, single
+        return {
+            name: domains[name].check(rows, name).to(self.device) for name, rows in batches.items()
+        }, single
 
 
 def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) -> Tensor:
@@ -275,7 +321,9 @@ def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) 
         )
     values = torch.tensor([float(weights[name]) for name in modalities])
     if not (values >= 0).all() or abs(float(values.sum()) - 1.0) > 1e-4:
-        raise ValueError(f"attention weights must be non-negative and sum to 1, not {dict(weights)}")
+        raise ValueError(
+            f"attention weights must be non-negative and sum to 1, not {dict(weights)}"
+        )
     return values
 
 
@@ -289,24 +337,34 @@ def load_domain(folder: Path, modality: str, scene: str) -> tuple[Domain, str]:
             " class to gw_agents.domains.recipes.DOMAINS before loading it"
         )
     if kind == "language" and config.get("vocabulary") != VOCABULARY.fingerprint:
-        raise CheckpointError(f"{folder}/{modality}.json was trained on another vocabulary: train it anew")
+        raise CheckpointError(
+            f"{folder}/{modality}.json was trained on another vocabulary: train it anew"
+        )
     domain = DOMAINS[kind](**config["arguments"])
     load_into(domain, read_tensors(folder, modality, config), f"{folder}/{modality}.safetensors")
     return domain.freeze(), config["sha256"]
 
 
-def load_attentions(folder: Path, scene: str, workspace: str) -> tuple[dict[str, Attention], str | None]:
+def load_attentions(
+    folder: Path, scene: str, workspace: str
+) -> tuple[dict[str, Attention], str | None]:
     """The attention modules of a folder by name, and which is best; none if there is no such file."""
     if not (folder / "attention.json").exists():
         return {}, None
     config = read_config(folder, "attention", "attention", scene)
     if config["workspace"] != workspace:
-        raise CheckpointError(f"the attention in {folder} was trained on another workspace: train it anew")
+        raise CheckpointError(
+            f"the attention in {folder} was trained on another workspace: train it anew"
+        )
     tensors = read_tensors(folder, "attention", config)
     attentions = {}
     for name, arguments in config["modules"].items():
         attentions[name] = Attention(AttentionConfig(**arguments))
-        own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        own = {
+            key.removeprefix(f"{name}."): value
+            for key, value in tensors.items()
+            if key.startswith(f"{name}.")
+        }
         load_into(attentions[name], own, f"{folder}/attention.safetensors")
     return attentions, config["best"]
 
@@ -332,7 +390,9 @@ class GWObservation(gym.ObservationWrapper):
         return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)
 
 
-def usable_modalities(space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None) -> tuple[str, ...]:
+def usable_modalities(
+    space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None
+) -> tuple[str, ...]:
     """The modalities to encode from an observation space; ValueError saying which keys it misses."""
     keys = tuple(space.spaces) if isinstance(space, gym.spaces.Dict) else ()
     asked = tuple(name for name in gw.modalities if name in keys)
@@ -340,16 +400,28 @@ def usable_modalities(space: gym.Space, gw: GlobalWorkspace, modalities: Sequenc
         asked = known_modalities(gw, modalities)
     missing = [name for name in asked or gw.modalities if name not in keys]
     if missing:
-        held = f"the keys {', '.join(keys)}" if keys else f"no keys at all, being a {type(space).__name__}"
-        raise ValueError(f"the environment's observation misses {', '.join(missing)}: it has {held}")
+        held = (
+            f"the keys {', '.join(keys)}"
+            if keys
+            else f"no keys at all, being a {type(space).__name__}"
+        )
+        raise ValueError(
+            f"the environment's observation misses {', '.join(missing)}: it has {held}"
+        )
     return asked
 
 
 def known_modalities(gw: GlobalWorkspace, modalities: Iterable[str]) -> tuple[str, ...]:
     """The modalities in the workspace's order; ValueError if there are none or if the workspace lacks one."""
-    asked = [modalities] if isinstance(modalities, str) or not isinstance(modalities, Iterable) else modalities
+    asked = (
+        [modalities]
+        if isinstance(modalities, str) or not isinstance(modalities, Iterable)
+        else modalities
+    )
     unknown = [name for name in asked if name not in gw.modalities]
     if unknown:
         known = ", ".join(gw.modalities)
-        raise ValueError(f"unknown modality {unknown[0]!r}, this workspace has no {unknown[0]}: it knows {known}")
+        raise ValueError(
+            f"unknown modality {unknown[0]!r}, this workspace has no {unknown[0]}: it knows {known}"
+        )
     return check_modalities(modalities, gw.modalities)

@@ -68,9 +68,17 @@ class EnjoyConfig:
         if self.agent.suffix != ".zip":
             return load_agent(self.agent, self.env, self.encoder, self.actions, self.weights)
         if self.env is None or self.modalities is None:
-            raise ValueError("a zip file does not say what the agent observes: name --env and --modalities")
+            raise ValueError(
+                "a zip file does not say what the agent observes: name --env and --modalities"
+            )
         spec = AgentSpec(
-            self.env, self.modalities, self.encoder or "gw", None, self.algo, self.actions, weights=self.weights
+            self.env,
+            self.modalities,
+            self.encoder or "gw",
+            None,
+            self.algo,
+            self.actions,
+            weights=self.weights,
         )
         return import_zip(self.agent, spec, self.trust)
 
@@ -112,7 +120,9 @@ def play(
         env.close()
 
 
-def _episode(agent: Agent, given: Representation, env: gym.Env, episode: int, seed: int) -> Iterator[Moment]:
+def _episode(
+    agent: Agent, given: Representation, env: gym.Env, episode: int, seed: int
+) -> Iterator[Moment]:
     steps = int(env.spec.max_episode_steps or 100) if env.spec else 100
     title = f"{agent.spec.env_id}   {agent.spec.encoder}   {agent.spec.algorithm}"
     shown, info = env.reset(seed=seed)
@@ -155,17 +165,26 @@ def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]], fps: int) -> 
 
 
 def _write_gif(path: Path, pictures: Iterable[NDArray[np.uint8]], fps: int) -> None:
-    images = [Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE) for picture in pictures]
-    images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=1000 // fps, loop=0)
+    images = [
+        Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE) for picture in pictures
+    ]
+    images[0].save(
+        path, "GIF", save_all=True, append_images=images[1:], duration=1000 // fps, loop=0
+    )
 
 
 def _write_mp4(path: Path, pictures: Iterable[NDArray[np.uint8]], fps: int) -> None:
     cv2 = opencv()
     writer = None
     for picture in pictures:
-        height, width = len(picture) // 2 * 2, picture.shape[1] // 2 * 2  # the codec wants even sides
+        height, width = (
+            len(picture) // 2 * 2,
+            picture.shape[1] // 2 * 2,
+        )  # the codec wants even sides
         if writer is None:
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
+            writer = cv2.VideoWriter(
+                str(path), cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height)
+            )
             if not writer.isOpened():
                 raise OSError("this OpenCV can't write mp4: name a .gif instead")
         writer.write(np.ascontiguousarray(picture[:height, :width, ::-1]))
@@ -184,7 +203,9 @@ def lingering(moments: Iterable[Moment], fps: int) -> Iterator[NDArray[np.uint8]
 def show(pictures: Iterable[NDArray[np.uint8]], fps: int) -> None:
     """Show pictures in a window until they end or q or Escape is pressed."""
     if not has_display():
-        raise ValueError("no display is there to open a window on: name a file, such as --out play.gif")
+        raise ValueError(
+            "no display is there to open a window on: name a file, such as --out play.gif"
+        )
     cv2 = opencv()
     for picture in pictures:
         cv2.imshow("gw_agents.enjoy", picture[..., ::-1])
@@ -196,7 +217,9 @@ def show(pictures: Iterable[NDArray[np.uint8]], fps: int) -> None:
 def main(config: EnjoyConfig) -> None:
     """Play and show or write."""
     agent = config.load()
-    moments = play(agent, config.episodes, config.test_modalities, config.split, config.seed, config.size)
+    moments = play(
+        agent, config.episodes, config.test_modalities, config.split, config.seed, config.size
+    )
     pictures = lingering(_telling(moments), config.fps)
     if config.out is None:
         show(pictures, config.fps)
@@ -211,7 +234,9 @@ def _telling(moments: Iterable[Moment]) -> Iterator[Moment]:
         yield moment
         if moment.outcome:
             total, steps = sum(moment.rewards), len(moment.rewards)
-            tqdm.write(f"episode {moment.episode}: {moment.outcome} after {steps} steps, return {total:.2f}")
+            tqdm.write(
+                f"episode {moment.episode}: {moment.outcome} after {steps} steps, return {total:.2f}"
+            )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def evaluate(
     """
     where = agent.spec.env_id if env_id is None else env_id
     if scene_of(where) != agent.spec.scene:
-        raise ValueError(f"the agent was trained for the scene {agent.spec.scene!r}, and {where} shows another")
+        raise ValueError(
+            f"the agent was trained for the scene {agent.spec.scene!r}, and {where} shows another"
+        )
     given = representation or agent.represent(modalities)
     memory: Any = None
 
@@ -89,9 +91,20 @@ def evaluate(
         actions, memory = agent.model.predict(given(observation), memory, begins, deterministic)
         return actions
 
-    arguments = {"layout": agent.spec.layout, **arguments} if agent.spec.layout != "fixed" else arguments
+    arguments = (
+        {"layout": agent.spec.layout, **arguments} if agent.spec.layout != "fixed" else arguments
+    )
     return run_episodes(
-        where, actor, episodes, split, seed, given.modalities, str(agent.spec.actions), n_envs, wrap, **arguments
+        where,
+        actor,
+        episodes,
+        split,
+        seed,
+        given.modalities,
+        str(agent.spec.actions),
+        n_envs,
+        wrap,
+        **arguments,
     )
 
 
@@ -125,10 +138,17 @@ def run_episodes(
         arguments: as for `gymnasium.make`.
     """
     if episodes < 1 or n_envs < 1:
-        raise ValueError(f"{episodes} episodes in {n_envs} rows: an evaluation needs at least 1 of each")
+        raise ValueError(
+            f"{episodes} episodes in {n_envs} rows: an evaluation needs at least 1 of each"
+        )
     rows = min(n_envs, episodes)
     env: VectorEnv = gym.make_vec(
-        env_id, rows, vectorization_mode="vector_entry_point", modalities=modalities, actions=actions, **arguments
+        env_id,
+        rows,
+        vectorization_mode="vector_entry_point",
+        modalities=modalities,
+        actions=actions,
+        **arguments,
     )
     env = wrap(env) if wrap else env
     try:
@@ -187,7 +207,15 @@ class Evaluation:
         agent = load_agent(self.agent, weights=self.weights)
         changes: Mapping[str, Any] = {} if self.attention is None else {"attention": self.attention}
         given = agent.represent(self.test_modalities, **changes)
-        scores = evaluate(agent, None, self.episodes, self.split, self.seed, representation=given, n_envs=self.n_envs)
+        scores = evaluate(
+            agent,
+            None,
+            self.episodes,
+            self.split,
+            self.seed,
+            representation=given,
+            n_envs=self.n_envs,
+        )
         print(f"{' + '.join(given.modalities)}: {scores}")
         if self.out is not None:
             rows = {name: values.tolist() for name, values in scores._asdict().items()}

@@ -48,7 +48,9 @@ StepLoss = Callable[[int, float], tuple[Tensor, dict[str, Tensor]]]
 
 def resolve_device(device: str) -> torch.device:
     """`auto` is CUDA where there is one, else the CPU."""
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    return torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    )
 
 
 def seed_torch(*seeds: int) -> None:
@@ -60,7 +62,11 @@ def seed_torch(*seeds: int) -> None:
 
 
 def fit(
-    module: nn.Module, step_loss: StepLoss, config: FitConfig, run_dir: Path | None = None, label: str | None = None
+    module: nn.Module,
+    step_loss: StepLoss,
+    config: FitConfig,
+    run_dir: Path | None = None,
+    label: str | None = None,
 ) -> None:
     """Minimise `step_loss` over the module's trainable parameters.
 
@@ -75,15 +81,23 @@ def fit(
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), foreach=True
+        parameters,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, 0.99),
+        foreach=True,
     )
     keeper = _Keeper(run_dir, module, optimiser, config)
     start = keeper.resume()
     if start == config.steps:
         return
     module.train()
-    bar = tqdm(total=config.steps, initial=start, desc=label, mininterval=2.0, disable=label is None)
-    learning = torch.inference_mode(False)  # also where what is trained is first needed while something is measured
+    bar = tqdm(
+        total=config.steps, initial=start, desc=label, mininterval=2.0, disable=label is None
+    )
+    learning = torch.inference_mode(
+        False
+    )  # also where what is trained is first needed while something is measured
     with bar, keeper, learning, torch.enable_grad(), deferred_interrupt() as interrupted:
         for step in range(start, config.steps):
             seed_torch(config.seed, step)
@@ -128,7 +142,11 @@ class _Keeper:
     """What a run leaves behind in its folder: checkpoints and the log. Does nothing where there is no folder."""
 
     def __init__(
-        self, run_dir: Path | None, module: nn.Module, optimiser: torch.optim.Optimizer, config: FitConfig
+        self,
+        run_dir: Path | None,
+        module: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        config: FitConfig,
     ) -> None:
         self.path = None if run_dir is None else run_dir / "state.pt"
         self.module, self.optimiser, self.config = module, optimiser, config
@@ -141,7 +159,9 @@ class _Keeper:
             return 0
         state = torch.load(self.path, weights_only=True)
         if _comparable(json.loads(state["settings"])) != _comparable(asdict(self.config)):
-            raise ValueError(f"{self.path} belongs to a run with other settings: name another folder or delete it")
+            raise ValueError(
+                f"{self.path} belongs to a run with other settings: name another folder or delete it"
+            )
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         return int(state["step"])
@@ -167,11 +187,19 @@ class _Keeper:
         for name, value in [*values.items(), ("total", float(loss.detach()))]:
             if not math.isfinite(value):
                 there = self.path is not None and self.path.exists()
-                last = f"the last good checkpoint is {self.path}" if there else "there is no checkpoint"
-                raise FloatingPointError(f"the loss term {name!r} is {value} at step {step}; {last}")
+                last = (
+                    f"the last good checkpoint is {self.path}"
+                    if there
+                    else "there is no checkpoint"
+                )
+                raise FloatingPointError(
+                    f"the loss term {name!r} is {value} at step {step}; {last}"
+                )
         if self.path is not None:
             if self.log is None:
-                from torch.utils.tensorboard import SummaryWriter  # slow to import, so only where something is logged
+                from torch.utils.tensorboard import (
+                    SummaryWriter,
+                )  # slow to import, so only where something is logged
 
                 self.log = SummaryWriter(str(self.path.parent))
             for name, value in values.items():
@@ -190,7 +218,11 @@ def _learning_rate(config: FitConfig, step: int) -> float:
     warmup = max(1, int(config.warmup * config.steps))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
-    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+    return (
+        config.learning_rate
+        * 0.5
+        * (1.0 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
+    )
 
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:

@@ -37,16 +37,25 @@ def scene_attributes(scene: str, split: str, seed: int, count: int) -> np.ndarra
 
 
 @torch.no_grad()
-def encode_rows(domains: Mapping[str, Domain], shown: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def encode_rows(
+    domains: Mapping[str, Domain], shown: Mapping[str, np.ndarray]
+) -> dict[str, Tensor]:
     """Latents of observations, {modality: (N, ...)} -> {modality: (N, L_d)}, encoded a batch at a time."""
     return {
-        name: torch.cat([domain.encode(rows) for rows in torch.from_numpy(shown[name]).split(BATCH)])
+        name: torch.cat(
+            [domain.encode(rows) for rows in torch.from_numpy(shown[name]).split(BATCH)]
+        )
         for name, domain in domains.items()
     }
 
 
 def scene_latents(
-    domains: Mapping[str, Domain], scene: str, split: str, seed: int, count: int, cache: Path | None = None
+    domains: Mapping[str, Domain],
+    scene: str,
+    split: str,
+    seed: int,
+    count: int,
+    cache: Path | None = None,
 ) -> dict[str, Tensor]:
     """Latents of `count` scenes of a split: {modality: (count, L_d)}; row i of each is scene i.
 
@@ -67,9 +76,13 @@ def scene_latents(
     sampler = Sampler(scene, split, seed, tuple(domains))
     parts = []
     with torch.inference_mode():
-        for start in tqdm(range(0, count, BATCH), desc=f"encoding {count:,} {scene} scenes", unit_scale=BATCH):
+        for start in tqdm(
+            range(0, count, BATCH), desc=f"encoding {count:,} {scene} scenes", unit_scale=BATCH
+        ):
             shown = sampler.batch(start // BATCH, min(BATCH, count - start))
-            parts.append({name: domains[name].encode(torch.from_numpy(rows)) for name, rows in shown.items()})
+            parts.append(
+                {name: domains[name].encode(torch.from_numpy(rows)) for name, rows in shown.items()}
+            )
     latents = {name: torch.cat([part[name] for part in parts]).clone() for name in domains}
     if path is not None:
         write_atomically(path, lambda temporary: safetensors.torch.save_file(latents, temporary))

@@ -29,9 +29,15 @@ Terms = dict[str, Tensor]
 
 def random_weights(count: int, modalities: int, concentration: float = 0.5) -> Tensor:
     """(count, modalities) fusion weights: half drawn from a Dirichlet distribution, half on one modality alone."""
-    gamma = torch.distributions.Gamma(torch.full((modalities,), concentration), 1.0).sample((count,)).clamp(min=1e-12)
+    gamma = (
+        torch.distributions.Gamma(torch.full((modalities,), concentration), 1.0)
+        .sample((count,))
+        .clamp(min=1e-12)
+    )
     alone = torch.eye(modalities)[torch.randint(modalities, (count,))]
-    return torch.where(torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), alone)
+    return torch.where(
+        torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), alone
+    )
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ class Objective(nn.Module):
         super().__init__()
         self.workspace = workspace
 
-    def forward(self, paired: Latents, unpaired: Latents, weights: Tensor, made_up: Mapping[str, Latents]) -> Terms:
+    def forward(
+        self, paired: Latents, unpaired: Latents, weights: Tensor, made_up: Mapping[str, Latents]
+    ) -> Terms:
         """Every term, unweighted.
 
         Args:
@@ -72,12 +80,19 @@ class Objective(nn.Module):
         alone = {name: code.tanh() for name, code in codes.items()}
         if "translation" in wanted:
             there = {a: gw.broadcast(z, [b for b in paired if b != a]) for a, z in alone.items()}
-            errors = [losses.translation(there[a][b], paired[b]) for a, b in permutations(paired, 2)]
+            errors = [
+                losses.translation(there[a][b], paired[b]) for a, b in permutations(paired, 2)
+            ]
             terms["translation"] = torch.stack(errors).mean()
         if "broadcast" in wanted:
-            terms["broadcast"] = losses.broadcast(gw.broadcast(gw.fuse(codes, weights)), dict(paired))
+            terms["broadcast"] = losses.broadcast(
+                gw.broadcast(gw.fuse(codes, weights)), dict(paired)
+            )
         if "contrastive" in wanted:
-            errors = [losses.contrastive(alone[a], alone[b], gw.log_scale) for a, b in combinations(paired, 2)]
+            errors = [
+                losses.contrastive(alone[a], alone[b], gw.log_scale)
+                for a, b in combinations(paired, 2)
+            ]
             terms["contrastive"] = torch.stack(errors).mean()
         return terms
 
@@ -85,20 +100,31 @@ class Objective(nn.Module):
         terms, wanted = {}, self.workspace.config.losses.keys() if unpaired else ()
         there: dict[str, dict[str, Tensor]] = {}
         if {"demi_cycle", "cycle"} & set(wanted):
-            there = {a: self.workspace.broadcast(self.workspace.enter(a, rows)) for a, rows in unpaired.items()}
+            there = {
+                a: self.workspace.broadcast(self.workspace.enter(a, rows))
+                for a, rows in unpaired.items()
+            }
         if "demi_cycle" in wanted:
-            terms["demi_cycle"] = torch.stack([losses.demi_cycle(there[a][a], unpaired[a]) for a in there]).mean()
+            terms["demi_cycle"] = torch.stack(
+                [losses.demi_cycle(there[a][a], unpaired[a]) for a in there]
+            ).mean()
         if "cycle" in wanted:
             errors = [self._back(a, b, there[a][b], unpaired[a]) for a, b in permutations(there, 2)]
             terms["cycle"] = torch.stack(errors).mean()
         if "back_translation" in wanted and made_up:
-            errors = [self._back(a, b, rows, unpaired[a]) for a, made in made_up.items() for b, rows in made.items()]
+            errors = [
+                self._back(a, b, rows, unpaired[a])
+                for a, made in made_up.items()
+                for b, rows in made.items()
+            ]
             terms["back_translation"] = torch.stack(errors).mean()
         return terms
 
     def _back(self, origin: str, visited: str, latents: Tensor, began: Tensor) -> Tensor:
         """From `visited` back to `origin`, against what it began with."""
-        returned = self.workspace.broadcast(self.workspace.enter(visited, latents), [origin])[origin]
+        returned = self.workspace.broadcast(self.workspace.enter(visited, latents), [origin])[
+            origin
+        ]
         return losses.cycle(returned, began)
 
 
@@ -111,7 +137,10 @@ class _Translator(nn.Module):
 
     def forward(self, latents: Latents) -> dict[str, dict[str, Tensor]]:
         gw = self.workspace
-        return {a: gw.broadcast(gw.enter(a, rows), [b for b in latents if b != a]) for a, rows in latents.items()}
+        return {
+            a: gw.broadcast(gw.enter(a, rows), [b for b in latents if b != a])
+            for a, rows in latents.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -142,8 +171,12 @@ class Stack(nn.Module):
         objectives = [Objective(workspace) for workspace in workspaces]
         parameters, _ = stack_module_state(objectives)
         self.names = list(parameters)
-        self.now = nn.ParameterList([nn.Parameter(tensor.detach()) for tensor in parameters.values()])
-        self.skeleton = [copy.deepcopy(objectives[0]).to("meta")]  # in a list, so that it is no part of the state
+        self.now = nn.ParameterList(
+            [nn.Parameter(tensor.detach()) for tensor in parameters.values()]
+        )
+        self.skeleton = [
+            copy.deepcopy(objectives[0]).to("meta")
+        ]  # in a list, so that it is no part of the state
         for index, tensor in enumerate(self.now):
             self.register_buffer(f"average_{index}", tensor.detach().clone())
             self.register_buffer(f"best_{index}", tensor.detach().clone())
@@ -158,10 +191,17 @@ class Stack(nn.Module):
         """The best averages so far."""
         return [getattr(self, f"best_{index}") for index in range(len(self.names))]
 
-    def terms(self, batch: Batch, made_up: Mapping[str, Latents], parameters: Sequence[Tensor] | None = None) -> Terms:
+    def terms(
+        self,
+        batch: Batch,
+        made_up: Mapping[str, Latents],
+        parameters: Sequence[Tensor] | None = None,
+    ) -> Terms:
         """{term: (S,)} of the S models, each on its own rows: every tensor of the batch has a first axis S."""
         named = dict(zip(self.names, self.now if parameters is None else parameters, strict=True))
-        return self._each(self.skeleton[0], named, batch.paired, batch.unpaired, batch.weights, made_up)
+        return self._each(
+            self.skeleton[0], named, batch.paired, batch.unpaired, batch.weights, made_up
+        )
 
     @torch.no_grad()
     def teach(self, unpaired: Latents) -> dict[str, dict[str, Tensor]]:
@@ -191,7 +231,11 @@ class Stack(nn.Module):
     @torch.no_grad()
     def keep_best(self, error: Tensor | None) -> None:
         """Keep the averages of the models whose (S,) error is the least so far; all of them if there is no error."""
-        better = torch.ones(self.size, dtype=torch.bool) if error is None else error.cpu() < self.least.cpu()
+        better = (
+            torch.ones(self.size, dtype=torch.bool)
+            if error is None
+            else error.cpu() < self.least.cpu()
+        )
         if error is not None:
             self.least.copy_(torch.where(better.to(error.device), error, self.least))
         for best, average in zip(self.bests(), self.averages(), strict=True):
@@ -202,7 +246,9 @@ class Stack(nn.Module):
         found = []
         for row in range(self.size):
             objective = Objective(Workspace(config))
-            own = {name: best[row].clone() for name, best in zip(self.names, self.bests(), strict=True)}
+            own = {
+                name: best[row].clone() for name, best in zip(self.names, self.bests(), strict=True)
+            }
             objective.load_state_dict(own)
             found.append(objective.workspace.requires_grad_(False).eval())
         return found
@@ -256,13 +302,21 @@ def train_workspaces(
 
     fit(stack, step_loss, plan.fit, run_dir, label)
     stack.follow(plan.averaging)
-    stack.keep_best(None if watched is None else _total(config, stack.terms(watched, {}, stack.averages())).detach())
+    stack.keep_best(
+        None
+        if watched is None
+        else _total(config, stack.terms(watched, {}, stack.averages())).detach()
+    )
     return [workspace.to(device) for workspace in stack.workspaces(config)]
 
 
-def check_pairs(config: GWConfig, latents: Latents, pairs: Sequence[Tensor], seeds: Sequence[int]) -> None:
+def check_pairs(
+    config: GWConfig, latents: Latents, pairs: Sequence[Tensor], seeds: Sequence[int]
+) -> None:
     """ValueError with one sentence unless the data fit the configuration; see `train_workspaces`."""
-    if len(latents) < 2 or dict(config.latents) != {name: rows.shape[1] for name, rows in latents.items()}:
+    if len(latents) < 2 or dict(config.latents) != {
+        name: rows.shape[1] for name, rows in latents.items()
+    }:
         held = {name: rows.shape[1] for name, rows in latents.items()}
         raise ValueError(
             f"latents of widths {held} for a workspace of {dict(config.latents)}: they must agree, two or more"
@@ -274,11 +328,15 @@ def check_pairs(config: GWConfig, latents: Latents, pairs: Sequence[Tensor], see
         )
     needing = sorted(PAIRED_LOSSES & config.losses.keys())
     if not max(counts) and needing:
-        raise ValueError(f"there are no pairs, and {', '.join(needing)} cannot do without: give at least one")
+        raise ValueError(
+            f"there are no pairs, and {', '.join(needing)} cannot do without: give at least one"
+        )
     if max(counts) > scenes or any(
         len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < scenes for rows in pairs
     ):
-        raise ValueError(f"{max(counts):,} pairs were asked for, of {scenes:,} scenes: ask for at most so many")
+        raise ValueError(
+            f"{max(counts):,} pairs were asked for, of {scenes:,} scenes: ask for at most so many"
+        )
 
 
 def _total(config: GWConfig, terms: Terms) -> Tensor:
@@ -290,7 +348,12 @@ class Draws:
     """The batches of a stack: each a function of its models' seeds and the step."""
 
     def __init__(
-        self, config: GWConfig, latents: Latents, pairs: Tensor, seeds: Sequence[int], plan: TrainingPlan
+        self,
+        config: GWConfig,
+        latents: Latents,
+        pairs: Tensor,
+        seeds: Sequence[int],
+        plan: TrainingPlan,
     ) -> None:
         """Keep back the held-out pairs; `pairs` is (S, N), the rest as for `train_workspaces`."""
         self.config, self.latents, self.seeds, self.plan = config, latents, seeds, plan
@@ -310,10 +373,18 @@ class Draws:
                 matched.append(self.pairs[row, torch.randint(self.pairs.shape[1], (count,))])
             if self.needs_unpaired:
                 unmatched.append(torch.randint(self.scenes, (len(names), count)))
-            weights.append(random_weights(count, len(names)) if "broadcast" in self.config.losses else torch.zeros(()))
+            weights.append(
+                random_weights(count, len(names))
+                if "broadcast" in self.config.losses
+                else torch.zeros(())
+            )
         paired = self._rows(torch.stack(matched)) if matched else {}
         rows = torch.stack(unmatched) if unmatched else torch.empty(0)  # (S, D, B)
-        unpaired = {name: self.latents[name][rows[:, place]] for place, name in enumerate(names) if unmatched}
+        unpaired = {
+            name: self.latents[name][rows[:, place]]
+            for place, name in enumerate(names)
+            if unmatched
+        }
         return Batch(paired, unpaired, torch.stack(weights).to(self.latents[names[0]].device))
 
     def watched(self) -> Batch | None:

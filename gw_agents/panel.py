@@ -50,8 +50,16 @@ def draw(moment: Moment) -> NDArray[np.uint8]:
     pen = _Pen(column, side / 480)
     pen.text((0.04, 0.02), moment.title, _FAINT)
     total = sum(moment.rewards)
-    pen.text((0.04, 0.065), f"episode {moment.episode}   step {len(moment.rewards)}   return {total:.2f}", _INK)
-    pen.text((0.04, 0.11), moment.outcome, (120, 220, 120) if moment.outcome == "success" else (230, 120, 120))
+    pen.text(
+        (0.04, 0.065),
+        f"episode {moment.episode}   step {len(moment.rewards)}   return {total:.2f}",
+        _INK,
+    )
+    pen.text(
+        (0.04, 0.11),
+        moment.outcome,
+        (120, 220, 120) if moment.outcome == "success" else (230, 120, 120),
+    )
     _draw_image(pen, moment)
     _draw_weights(pen, moment)
     _draw_caption(pen, moment)
@@ -85,7 +93,9 @@ class _Pen:
 
     def lines(self, words: str, width: float) -> list[str]:
         """Text broken between words into lines of at most `width`."""
-        return wrapped(words, lambda line: self.draw.textlength(line, self.font) <= width * self.side)
+        return wrapped(
+            words, lambda line: self.draw.textlength(line, self.font) <= width * self.side
+        )
 
 
 @cache
@@ -122,7 +132,9 @@ def _draw_caption(pen: _Pen, moment: Moment) -> None:
     lines = pen.lines(moment.caption, 0.62)
     shown = lines if len(lines) <= 4 else [*lines[:3], f"{lines[3]} ..."]
     for number, line in enumerate(shown):
-        pen.text((0.04, 0.525 + 0.04 * number), line, _INK if "language" in moment.observed else _FAINT)
+        pen.text(
+            (0.04, 0.525 + 0.04 * number), line, _INK if "language" in moment.observed else _FAINT
+        )
 
 
 def _draw_rewards(pen: _Pen, moment: Moment) -> None:
@@ -132,15 +144,23 @@ def _draw_rewards(pen: _Pen, moment: Moment) -> None:
     high, low = max(1.0, curve.max()), min(0.0, curve.min(), *moment.rewards, 0.0)
 
     def place(step: float, value: float) -> tuple[int, int]:
-        return pen.at(left + (right - left) * step / moment.steps, foot - (foot - top) * (value - low) / (high - low))
+        return pen.at(
+            left + (right - left) * step / moment.steps,
+            foot - (foot - top) * (value - low) / (high - low),
+        )
 
     pen.text((0.04, 0.695), "return, and reward of each step", _FAINT)
     pen.draw.line([place(0, 0), place(moment.steps, 0)], fill=(70, 70, 70))
-    for value in (0.0, *(end for end in (low, high) if abs(end) > 0.12 * (high - low))):  # or they lie on one another
+    for value in (
+        0.0,
+        *(end for end in (low, high) if abs(end) > 0.12 * (high - low)),
+    ):  # or they lie on one another
         pen.draw.text(place(0, value), f"{round(value, 1):g} ", _FAINT, pen.font, anchor="rm")
     pen.draw.text(place(moment.steps, low), f"{moment.steps} steps", _FAINT, pen.font, anchor="ra")
     for step, reward in enumerate(moment.rewards, 1):
-        pen.draw.line([place(step, 0), place(step, reward)], fill=(110, 110, 150), width=pen.width(0.004))
+        pen.draw.line(
+            [place(step, 0), place(step, reward)], fill=(110, 110, 150), width=pen.width(0.004)
+        )
     points = [place(step, value) for step, value in enumerate(curve)]
     if len(points) > 1:
         pen.draw.line(points, fill=_INK, width=pen.width(0.005))

@@ -13,7 +13,9 @@ from gw_agents.fitting import FitConfig, fit, seed_torch
 from gw_envs.observation import get_scene, values_from_attributes
 
 
-def linear_probe(latents: Tensor, attributes: Tensor, held_out: Tensor, ridge: float = 1e-3) -> NDArray[np.float32]:
+def linear_probe(
+    latents: Tensor, attributes: Tensor, held_out: Tensor, ridge: float = 1e-3
+) -> NDArray[np.float32]:
     """Ridge regression; (N, L), (N, A), (M, L) -> (M, A) predicted attribute vectors."""
     inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)
     gram = inputs.T @ inputs + ridge * len(latents) * torch.eye(inputs.shape[1])

@@ -41,7 +41,9 @@ class Representation(ABC):
 class WorkspaceVectors(Representation):
     """z: Box(-1, 1, (Z,)), of the same width whatever is read, which is why policies carry over between modalities."""
 
-    def __init__(self, gw: GlobalWorkspace, modalities: Sequence[str], attention: AttentionChoice = None) -> None:
+    def __init__(
+        self, gw: GlobalWorkspace, modalities: Sequence[str], attention: AttentionChoice = None
+    ) -> None:
         """Read `modalities` through the workspace, fused as `attention` says (see `GlobalWorkspace.encode`)."""
         self.gw, self.attention = gw, attention
         self.modalities = known_modalities(gw, modalities)
@@ -53,7 +55,9 @@ class WorkspaceVectors(Representation):
 
     def __call__(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
         """(Z,) or (B, Z)."""
-        z, self.weights = self.gw.encode(self._read(observation), self.attention, return_weights=True)
+        z, self.weights = self.gw.encode(
+            self._read(observation), self.attention, return_weights=True
+        )
         return z
 
     def modules(self) -> dict[str, nn.Module]:
@@ -67,14 +71,18 @@ class WorkspaceVectors(Representation):
 class FrozenLatents(Representation):
     """The latents of the domain modules, side by side."""
 
-    def __init__(self, gw: GlobalWorkspace, modalities: Sequence[str], slots: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, gw: GlobalWorkspace, modalities: Sequence[str], slots: Sequence[str] | None = None
+    ) -> None:
         """Read `modalities`; those of `slots` that are not read are filled with zeros, the latents' mean."""
         self.gw = gw
         self.modalities = known_modalities(gw, modalities)
         self.slots = known_modalities(gw, slots or modalities)
         strange = [name for name in self.modalities if name not in self.slots]
         if strange:
-            raise ValueError(f"latents of {', '.join(self.slots)} have no place for those of {strange[0]}")
+            raise ValueError(
+                f"latents of {', '.join(self.slots)} have no place for those of {strange[0]}"
+            )
         self.widths = {name: gw.domain_modules[name].latent_width for name in self.slots}
         self.space = gym.spaces.Box(-np.inf, np.inf, (sum(self.widths.values()),), np.float32)
 

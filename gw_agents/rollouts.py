@@ -45,7 +45,9 @@ def key_recipes(space: gym.spaces.Dict) -> tuple[dict[str, Recipe], dict[str, st
     return usable, refused
 
 
-def random_observations(env_id: str, recipes: Mapping[str, Recipe], count: int, seed: int) -> dict[str, NDArray]:
+def random_observations(
+    env_id: str, recipes: Mapping[str, Recipe], count: int, seed: int
+) -> dict[str, NDArray]:
     """What is seen in episodes of random actions: {key: (count, ...)}, row i of each at the same moment.
 
     Args:
@@ -59,7 +61,9 @@ def random_observations(env_id: str, recipes: Mapping[str, Recipe], count: int, 
         ValueError: fewer than two observations, or one that is not in the space or not finite.
     """
     if count < 2:
-        raise ValueError(f"{count} observations were asked for: gather at least 2, and better thousands")
+        raise ValueError(
+            f"{count} observations were asked for: gather at least 2, and better thousands"
+        )
     env = make_environment(env_id)
     assert isinstance(env.observation_space, gym.spaces.Dict)
     spaces = {key: env.observation_space[key] for key in recipes}
@@ -83,4 +87,6 @@ def random_observations(env_id: str, recipes: Mapping[str, Recipe], count: int, 
                 )
             own[index] = shown[key]
     env.close()
-    return {key: own if own.dtype == np.uint8 else own.astype(np.float32) for key, own in rows.items()}
+    return {
+        key: own if own.dtype == np.uint8 else own.astype(np.float32) for key, own in rows.items()
+    }

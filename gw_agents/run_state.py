@@ -77,20 +77,28 @@ class RunState:
         }
         state = {
             "parameters": model.get_parameters(),
-            "variables": {name: getattr(model, name).detach() for name in names if getattr(model, name) is not None},
+            "variables": {
+                name: getattr(model, name).detach()
+                for name in names
+                if getattr(model, name) is not None
+            },
             "told": json.dumps(told),
         }
         if getattr(model, "replay_buffer", None) is not None:
             state["replay"] = read_replay(model.replay_buffer)
 
         def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:  # given the path, torch would not say why it can't write
+            with temporary.open(
+                "wb"
+            ) as file:  # given the path, torch would not say why it can't write
                 torch.save(state, file)
 
         try:
             write_atomically(self.path, write)
         except (OSError, RuntimeError) as error:
-            raise OSError(f"{self.path} could not be written ({error}); the checkpoint before it is intact") from error
+            raise OSError(
+                f"{self.path} could not be written ({error}); the checkpoint before it is intact"
+            ) from error
         self.saved = monotonic()
 
 

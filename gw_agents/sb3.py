@@ -32,7 +32,9 @@ class GWVecEnv(VecEnv):
     def __init__(self, batch: VectorEnv) -> None:
         """Wrap a vector environment of `gw_envs` made with `autoreset_mode=SAME_STEP`."""
         if batch.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
-            raise ValueError("GWVecEnv needs a vector environment with autoreset_mode=AutoresetMode.SAME_STEP")
+            raise ValueError(
+                "GWVecEnv needs a vector environment with autoreset_mode=AutoresetMode.SAME_STEP"
+            )
         self.batch = batch
         self.render_mode = batch.render_mode
         super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
@@ -65,7 +67,9 @@ class GWVecEnv(VecEnv):
         for told, late in zip(infos, (truncated & ~terminated).tolist(), strict=True):
             told["TimeLimit.truncated"] = late
         for row in np.flatnonzero(over):
-            infos[row] |= {name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"}
+            infos[row] |= {
+                name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"
+            }
             infos[row]["terminal_observation"] = last[row]
         return shown, reward.astype(np.float32), over, infos
 
@@ -86,7 +90,9 @@ class GWVecEnv(VecEnv):
         """Set an attribute of the batch: rows have none of their own."""
         setattr(self.batch, attr_name, value)
 
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
+    ) -> list[Any]:
         """Call a method of the batch, once; its result for each row asked for."""
         result = getattr(self.batch, method_name)(*args, **kwargs)
         return [result] * len(list(self._get_indices(indices)))
@@ -112,9 +118,13 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
         arguments: as for `gymnasium.make`.
     """
     if env_id not in gw_envs.ENV_IDS:
-        raise ValueError(f"unknown environment {env_id!r}: make_vec makes {', '.join(gw_envs.ENV_IDS)}")
+        raise ValueError(
+            f"unknown environment {env_id!r}: make_vec makes {', '.join(gw_envs.ENV_IDS)}"
+        )
     arguments = {"autoreset_mode": AutoresetMode.SAME_STEP, **arguments}
-    venv = GWVecEnv(gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **arguments))
+    venv = GWVecEnv(
+        gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **arguments)
+    )
     venv.seed(seed)
     return venv
 
@@ -142,7 +152,9 @@ class CorruptVecObservation(VecEnvWrapper):
         """
         super().__init__(venv)
         core = core_of(venv)
-        self.corruption = Corruption(venv.observation_space, faults, core=core, num_rows=venv.num_envs, **arguments)
+        self.corruption = Corruption(
+            venv.observation_space, faults, core=core, num_rows=venv.num_envs, **arguments
+        )
 
     def reset(self) -> dict[str, NDArray]:
         """The first observations, corrupted; seeded as the environments are."""
@@ -184,9 +196,12 @@ class RepresentedVecEnv(VecEnvWrapper):
             return self.representation(shown), reward, over, infos
         last = [infos[row]["terminal_observation"] for row in ended]
         rows = {
-            name: np.concatenate([shown[name], [one[name] for one in last]]) for name in self.representation.modalities
+            name: np.concatenate([shown[name], [one[name] for one in last]])
+            for name in self.representation.modalities
         }
-        represented = self.representation(rows)  # once for all of them: a few rows alone would cost as much as many
+        represented = self.representation(
+            rows
+        )  # once for all of them: a few rows alone would cost as much as many
         for row, vector in zip(ended, represented[self.num_envs :], strict=True):
             infos[row]["terminal_observation"] = vector
         return represented[: self.num_envs], reward, over, infos
@@ -212,7 +227,10 @@ class GWVecObservation(RepresentedVecEnv):
                 `modalities` too saves its rendering.
             attention: as in `GlobalWorkspace.encode`.
         """
-        self.gw, self.attention = GlobalWorkspace.from_pretrained(gw) if isinstance(gw, str) else gw, attention
+        self.gw, self.attention = (
+            GlobalWorkspace.from_pretrained(gw) if isinstance(gw, str) else gw,
+            attention,
+        )
         core = core_of(venv)
         if core is not None and core.scene.name != self.gw.scene.name:
             raise ValueError(
@@ -264,7 +282,10 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """{modality: (B, ...)} as SB3 prepares them -> (B, Z)."""
-        tensors = {name: as_observed(self.gw.domain_modules[name], observations[name]) for name in self.modalities}
+        tensors = {
+            name: as_observed(self.gw.domain_modules[name], observations[name])
+            for name in self.modalities
+        }
         return self.gw.fuse_latents(self.gw.encode_domains(tensors), self.attention)[0]
 
     def apply(self, fn: Any) -> "GWFeaturesExtractor":
@@ -278,7 +299,9 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 
 def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
     """(B, ...) rows as SB3 prepares them for a policy -> (B, ...) as the environment gave them."""
-    if domain.dtype is np.uint8 and len(domain.shape) == 3:  # SB3 scaled it to 0..1 and moved the colors to the front
+    if (
+        domain.dtype is np.uint8 and len(domain.shape) == 3
+    ):  # SB3 scaled it to 0..1 and moved the colors to the front
         image = rows.permute(0, 2, 3, 1) if rows.shape[1] == 3 else rows
         return (image * 255.0).round().to(torch.uint8)
     return rows.to(getattr(torch, domain.dtype.__name__))
@@ -290,11 +313,15 @@ class TokenExtractor(BaseFeaturesExtractor):
     Works on a Dict observation with a `language` key; other keys are flattened and appended (images scaled to 0..1).
     """
 
-    def __init__(self, observation_space: gym.spaces.Dict, embedding: int = 32, features: int = 64) -> None:
+    def __init__(
+        self, observation_space: gym.spaces.Dict, embedding: int = 32, features: int = 64
+    ) -> None:
         """Build the embedding; `features` is the width of what comes out of it."""
         others = [name for name in observation_space.spaces if name != "language"]
         if "language" not in observation_space.spaces:
-            raise ValueError(f"the observation has no language: it holds {', '.join(observation_space.spaces)}")
+            raise ValueError(
+                f"the observation has no language: it holds {', '.join(observation_space.spaces)}"
+            )
         rest = sum(gym.spaces.flatdim(observation_space[name]) for name in others)
         super().__init__(observation_space, features + rest)
         self.others = others
@@ -323,7 +350,9 @@ class RawExtractor(BaseFeaturesExtractor):
                 for inputs, outputs in ((3, 16), (16, 32), (32, 64)):
                     layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
                 side = max(space.shape or ()) // 8
-                self.parts[name] = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * side**2, features), nn.ReLU())
+                self.parts[name] = nn.Sequential(
+                    *layers, nn.Flatten(), nn.Linear(64 * side**2, features), nn.ReLU()
+                )
             elif name == "language":
                 self.parts[name] = TokenExtractor(gym.spaces.Dict({name: space}), features=features)
             else:

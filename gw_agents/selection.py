@@ -68,7 +68,10 @@ def train_classifier(
 
     def loss(step: int, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         rows = torch.randint(len(labels), (config.batch_size,))
-        z = workspace.fuse({name: code[rows] for name, code in codes.items()}, random_weights(len(rows), len(codes)))
+        z = workspace.fuse(
+            {name: code[rows] for name, code in codes.items()},
+            random_weights(len(rows), len(codes)),
+        )
         error = cross_entropy(classifier(z), labels[rows])
         return error, {"cross_entropy": error}
 
@@ -115,13 +118,18 @@ class Damage:
         noisy = corrupt(latents, sigma, torch.default_generator, self.directions, number)
         if self.failures is None:
             return noisy.latents
-        shown = {name: kinds[torch.randint(len(kinds), (count,)), rows] for name, kinds in self.failures.items()}
+        shown = {
+            name: kinds[torch.randint(len(kinds), (count,)), rows]
+            for name, kinds in self.failures.items()
+        }
         return replace(noisy.latents, shown, noisy.hit & (torch.rand(noisy.hit.shape) < 0.5))
 
 
 def every_subset(modalities: Sequence[str]) -> list[tuple[str, ...]]:
     """All subsets of two or more."""
-    return [names for size in range(2, len(modalities) + 1) for names in combinations(modalities, size)]
+    return [
+        names for size in range(2, len(modalities) + 1) for names in combinations(modalities, size)
+    ]
 
 
 def train_attention(
@@ -148,7 +156,9 @@ def train_attention(
             than it learns from: they are looked at once, for what errors are usual.
     """
     if preset not in PRESETS:
-        raise ValueError(f"unknown attention preset {preset!r}: the presets are {', '.join(PRESETS)}")
+        raise ValueError(
+            f"unknown attention preset {preset!r}: the presets are {', '.join(PRESETS)}"
+        )
     seed_torch(seed, 2)
     known = latents if every is None else every
     widths = {name: rows.shape[1] for name, rows in known.items()}
@@ -233,7 +243,9 @@ def failed_latents(
         for kind in names:
             rng = np.random.default_rng([seed, *kind.encode()])
             strength = rng.uniform(*severity, len(shown[name]))
-            rows = corrupt_rows(name, kind, shown[name], strength, rng, previous=np.roll(shown[name], 1, 0))
+            rows = corrupt_rows(
+                name, kind, shown[name], strength, rng, previous=np.roll(shown[name], 1, 0)
+            )
             parts.append(encode_rows({name: domains[name]}, {name: rows})[name])
         found[name] = torch.stack(parts)
     return found

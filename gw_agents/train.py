@@ -91,7 +91,12 @@ class TrainConfig:
 
     def folder(self) -> Path:
         """Where the run is kept."""
-        parts = [self.env, self.encoder, *([self.attention] if self.attention else []), "-".join(self.modalities)]
+        parts = [
+            self.env,
+            self.encoder,
+            *([self.attention] if self.attention else []),
+            "-".join(self.modalities),
+        ]
         return self.out or Path("runs/agents") / "_".join([*parts, self.algo, f"seed{self.seed}"])
 
     def settings(self) -> dict[str, Any]:
@@ -110,12 +115,18 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
     """
     if config.steps < 1 or config.episodes < 1 or config.evaluate_every < 1:
         raise ValueError("steps, episodes and evaluate_every must be at least 1")
-    chosen: dict[str, Any] = {} if config.learning_rate is None else {"learning_rate": config.learning_rate}
+    chosen: dict[str, Any] = (
+        {} if config.learning_rate is None else {"learning_rate": config.learning_rate}
+    )
     agent = create_agent(config.spec(), config.n_envs, config.seed, config.device, **chosen)
     if config.test_modalities is not None:
-        agent.represent(config.test_modalities)  # so that what can't be tested is told before the training
+        agent.represent(
+            config.test_modalities
+        )  # so that what can't be tested is told before the training
     model, folder = agent.model, config.folder()
-    state = RunState(folder / "state.pt", {**config.settings(), "workspace": agent.representation.fingerprint()})
+    state = RunState(
+        folder / "state.pt", {**config.settings(), "workspace": agent.representation.fingerprint()}
+    )
     if state.resume(model):
         model.set_random_seed((config.seed + 1_000_003 * model.num_timesteps) % 2**32)
     else:
@@ -126,7 +137,11 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
     try:
         if model.num_timesteps < config.steps:
             _learn(agent, config, state, quiet)
-        agent.training = {"steps": model.num_timesteps, "seconds": round(state.seconds, 1), "curve": state.curve}
+        agent.training = {
+            "steps": model.num_timesteps,
+            "seconds": round(state.seconds, 1),
+            "curve": state.curve,
+        }
         agent.training |= {"seed": config.seed, "n_envs": config.n_envs}
         agent.save(folder / "agent")
     finally:
@@ -139,7 +154,14 @@ def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> N
     """From where the run is to its last step, followed by a checkpoint."""
     model = agent.model
     label = f"{config.env} {config.encoder} {'+'.join(config.modalities)}"
-    bar = tqdm(total=config.steps, initial=model.num_timesteps, desc=label, unit="step", unit_scale=True, disable=quiet)
+    bar = tqdm(
+        total=config.steps,
+        initial=model.num_timesteps,
+        desc=label,
+        unit="step",
+        unit_scale=True,
+        disable=quiet,
+    )
     with deferred_interrupt() as interrupted, bar:
         callback = _Follower(agent, config, state, interrupted, bar)
         model.learn(config.steps - model.num_timesteps, callback, reset_num_timesteps=False)
@@ -162,7 +184,9 @@ class _Log(TensorBoardOutputFormat):
             with _silent_threads():
                 super().__init__(str(folder))
         except OSError as error:
-            raise OSError(f"the log in {folder} could not be written ({error}); the checkpoint is intact") from error
+            raise OSError(
+                f"the log in {folder} could not be written ({error}); the checkpoint is intact"
+            ) from error
 
     def write(self, *values: Any, **more: Any) -> None:
         if self.failed:
@@ -172,7 +196,9 @@ class _Log(TensorBoardOutputFormat):
                 super().write(*values, **more)
         except OSError as error:
             self.failed = True
-            tqdm.write(f"the log in {self.folder} could not be written ({error}); training goes on without it")
+            tqdm.write(
+                f"the log in {self.folder} could not be written ({error}); training goes on without it"
+            )
 
     def close(self) -> None:
         with suppress(OSError):
@@ -192,7 +218,9 @@ def _silent_threads() -> Iterator[None]:
 class _Follower(BaseCallback):
     """What happens beside learning: progress, evaluations, checkpoints, and the stop that Ctrl-C asks for."""
 
-    def __init__(self, agent: Agent, config: TrainConfig, state: RunState, interrupted: Event, bar: Any) -> None:
+    def __init__(
+        self, agent: Agent, config: TrainConfig, state: RunState, interrupted: Event, bar: Any
+    ) -> None:
         super().__init__()
         self.agent, self.config, self.state = agent, config, state
         self.interrupted, self.bar = interrupted, bar
@@ -248,7 +276,9 @@ def main(config: TrainConfig) -> None:
     if config.test_modalities is not None:
         scores = evaluate(agent, episodes=config.episodes, modalities=config.test_modalities)
         print(f"{' + '.join(config.test_modalities)}, not seen in training: {scores}")
-    print(f"the agent is {config.folder() / 'agent'}; watch it with: python -m gw_agents.enjoy {config.folder()}/agent")
+    print(
+        f"the agent is {config.folder() / 'agent'}; watch it with: python -m gw_agents.enjoy {config.folder()}/agent"
+    )
 
 
 if __name__ == "__main__":

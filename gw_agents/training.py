@@ -89,7 +89,9 @@ class Subject:
         """The scene's or the environment's; ValueError unless exactly one is given."""
         if (self.scene is None) == (self.env is None):
             given = "neither" if self.scene is None else "both"
-            raise ValueError(f"{given} of --scene and --env given: name a scene of ours or an environment's id")
+            raise ValueError(
+                f"{given} of --scene and --env given: name a scene of ours or an environment's id"
+            )
         return self.scene or str(self.env).rpartition(":")[2]
 
     def folder(self, folders: Folders) -> Path:
@@ -104,13 +106,21 @@ class Subject:
         env = make_environment(str(self.env))
         usable, refused = key_recipes(env.observation_space)  # type: ignore[arg-type]
         env.close()
-        refused = {key: why for key, why in refused.items() if self.modalities is None or key in self.modalities}
+        refused = {
+            key: why
+            for key, why in refused.items()
+            if self.modalities is None or key in self.modalities
+        }
         reasons = "; ".join(f"{key} ({why})" for key, why in refused.items())
         if not usable or (reasons and self.modalities is not None):
-            raise ValueError(f"no domain fits these keys of {self.env}: {reasons or 'there are none'}")
+            raise ValueError(
+                f"no domain fits these keys of {self.env}: {reasons or 'there are none'}"
+            )
         if reasons:
             print(f"left out: {reasons}")
-        asked = check_modalities(tuple(usable) if self.modalities is None else self.modalities, tuple(usable))
+        asked = check_modalities(
+            tuple(usable) if self.modalities is None else self.modalities, tuple(usable)
+        )
         return {key: usable[key] for key in asked}
 
 
@@ -154,7 +164,9 @@ class Lessons:
 def train_domain(arguments: Domains, modality: str, plan: Recipe, lessons: Lessons) -> Domain:
     """Train one domain and save it."""
     name, seed = arguments.name, arguments.seed
-    config = replace(plan.fit, seed=seed, steps=arguments.steps or plan.fit.steps, inputs=lessons.inputs)
+    config = replace(
+        plan.fit, seed=seed, steps=arguments.steps or plan.fit.steps, inputs=lessons.inputs
+    )
     seed_torch(seed)
     domain = DOMAINS[plan.kind](**plan.arguments).to(resolve_device(arguments.folders.device))
     domain.prepare(torch.cat([lessons.observations(index) for index in range(10)]))
@@ -174,7 +186,13 @@ def train_domain(arguments: Domains, modality: str, plan: Recipe, lessons: Lesso
     )
     domain.freeze()
     domain.standardise(lessons.observations, max(1, 20_000 // config.batch_size))
-    settings = {"kind": "domain", "scene": name, "modality": modality, "seed": seed, "steps": config.steps}
+    settings = {
+        "kind": "domain",
+        "scene": name,
+        "modality": modality,
+        "seed": seed,
+        "steps": config.steps,
+    }
     if plan.kind == "language":
         settings["vocabulary"] = VOCABULARY.fingerprint
     if arguments.env is not None:
@@ -198,7 +216,9 @@ def scene_lessons(arguments: Domains, modality: str, plan: Recipe) -> Lessons:
         batch = torch.from_numpy(paraphrases(states, PARAPHRASES)).to(device)
         return batch, torch.from_numpy(np.stack(said, 1)).to(device)
 
-    observations = pooled(draw_pool(sampler, modality, plan.pool), arguments, plan) if plan.pool else fresh
+    observations = (
+        pooled(draw_pool(sampler, modality, plan.pool), arguments, plan) if plan.pool else fresh
+    )
     inputs = f"{plan.arguments} {plan.pool} {PARAPHRASES}"
     return Lessons(inputs, observations, captions if modality == "language" else None)
 
@@ -208,7 +228,9 @@ def pooled(pool: np.ndarray, arguments: Domains, plan: Recipe) -> Callable[[int]
     device = resolve_device(arguments.folders.device)
 
     def observations(index: int) -> Tensor:
-        rows = generator("train", arguments.seed, index).integers(len(pool), size=plan.fit.batch_size)
+        rows = generator("train", arguments.seed, index).integers(
+            len(pool), size=plan.fit.batch_size
+        )
         return torch.from_numpy(pool[rows]).to(device)
 
     return observations
@@ -245,7 +267,9 @@ class WorkspaceTraining(Subject):
         """Train and save."""
         folder, recipes = self.folder(self.folders), self.recipes()
         if len(recipes) < 2:
-            raise ValueError(f"{self.name} with {', '.join(recipes)} alone: a workspace joins two modalities or more")
+            raise ValueError(
+                f"{self.name} with {', '.join(recipes)} alone: a workspace joins two modalities or more"
+            )
         domains = {modality: load_domain(folder, modality, self.name)[0] for modality in recipes}
         latents = self._latents(domains, recipes)
         widths = {name: rows.shape[1] for name, rows in latents.items()}
@@ -253,15 +277,37 @@ class WorkspaceTraining(Subject):
         total = len(next(iter(latents.values())))
         count = total if self.pairs is None else self.pairs
         inputs = f"{modules_fingerprint(domains)} {count} of {total} {config}"
-        settings = FitConfig(self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs)
-        run = self.folders.runs / f"workspace-{folder.name}-{self.losses}-{self.width}-{count}-{self.seed}"
+        settings = FitConfig(
+            self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs
+        )
+        run = (
+            self.folders.runs
+            / f"workspace-{folder.name}-{self.losses}-{self.width}-{count}-{self.seed}"
+        )
         (workspace,) = train_workspaces(
-            config, latents, [torch.arange(count)], [self.seed], TrainingPlan(settings), run, f"{self.name} workspace"
+            config,
+            latents,
+            [torch.arange(count)],
+            [self.seed],
+            TrainingPlan(settings),
+            run,
+            f"{self.name} workspace",
         )
         hashes = {modality: fingerprint(folder / f"{modality}.safetensors") for modality in domains}
-        about = {"kind": "workspace", "scene": self.name, "seed": self.seed, "pairs": count, "steps": self.steps}
+        about = {
+            "kind": "workspace",
+            "scene": self.name,
+            "seed": self.seed,
+            "pairs": count,
+            "steps": self.steps,
+        }
         shape = {**asdict(config), "latents": widths}
-        save_checkpoint(folder, "workspace", workspace.state_dict(), {**about, "domains": hashes, "arguments": shape})
+        save_checkpoint(
+            folder,
+            "workspace",
+            workspace.state_dict(),
+            {**about, "domains": hashes, "arguments": shape},
+        )
         if self.env is not None:
             print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
 
@@ -271,12 +317,21 @@ class WorkspaceTraining(Subject):
             cache = self.folders.runs / "latents"
             latents = scene_latents(domains, self.name, "train", self.seed, self.scenes, cache)
         else:
-            latents = encode_rows(domains, random_observations(self.env, recipes, self.samples, self.seed))
+            latents = encode_rows(
+                domains, random_observations(self.env, recipes, self.samples, self.seed)
+            )
         device = resolve_device(self.folders.device)
         return {name: rows.to(device) for name, rows in latents.items()}
 
 
-SHIPPED_ATTENTION = ("one_step", "two_step", "demi_cycle", "agreement", "evidence", "evidence_fused")
+SHIPPED_ATTENTION = (
+    "one_step",
+    "two_step",
+    "demi_cycle",
+    "agreement",
+    "evidence",
+    "evidence_fused",
+)
 """The attention modules that a workspace comes with."""
 ON_THE_TASK = ("one_step", "two_step")
 """Those that are trained as published: to keep a classifier right under noise on one modality."""
@@ -292,7 +347,9 @@ class AttentionTraining:
     """Scenes to learn from; half as many of the validation split tell which module is best."""
     seed: int = 0
     """Seed of the classifier, the weights, the batches and the noise."""
-    selection: tyro.conf.OmitArgPrefixes[SelectionConfig] = field(default_factory=lambda: SelectionConfig(steps=2500))
+    selection: tyro.conf.OmitArgPrefixes[SelectionConfig] = field(
+        default_factory=lambda: SelectionConfig(steps=2500)
+    )
     """How the classifier and the attention are trained."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
     """Where things are read and written."""
@@ -310,23 +367,48 @@ class AttentionTraining:
         for name in tqdm(SHIPPED_ATTENTION, desc=f"{self.scene} attention"):
             published = name in ON_THE_TASK
             loss = keeps_right(classifier, classes) if published else restores
-            damage = Damage(self.selection) if published else Damage(self.selection, None, failures, 2, 0.1)
-            modules[name] = train_attention(name, gw.workspace, loss, latents, self.seed, damage, subsets)
+            damage = (
+                Damage(self.selection)
+                if published
+                else Damage(self.selection, None, failures, 2, 0.1)
+            )
+            modules[name] = train_attention(
+                name, gw.workspace, loss, latents, self.seed, damage, subsets
+            )
             found = robust_accuracy(modules[name], gw.workspace, classifier, *validation, subsets)
             scores[name] = {what: round(value, 4) for what, value in found.items()}
         best = max(scores, key=lambda name: sum(scores[name].values()))
-        told = [f"{name} {' '.join(f'{what} {value:.2%}' for what, value in scores[name].items())}" for name in scores]
+        told = [
+            f"{name} {' '.join(f'{what} {value:.2%}' for what, value in scores[name].items())}"
+            for name in scores
+        ]
         print(f"validation accuracy: {', '.join(told)} -> best is {best}")
         self._save(folder, modules, scores, best)
 
     def _save(
-        self, folder: Path, modules: dict[str, Attention], scores: dict[str, dict[str, float]], best: str
+        self,
+        folder: Path,
+        modules: dict[str, Attention],
+        scores: dict[str, dict[str, float]],
+        best: str,
     ) -> None:
-        shapes = {name: {**asdict(m.config), "latents": dict(m.config.latents)} for name, m in modules.items()}
-        config = {"kind": "attention", "scene": self.scene, "seed": self.seed, "steps": self.selection.steps}
+        shapes = {
+            name: {**asdict(m.config), "latents": dict(m.config.latents)}
+            for name, m in modules.items()
+        }
+        config = {
+            "kind": "attention",
+            "scene": self.scene,
+            "seed": self.seed,
+            "steps": self.selection.steps,
+        }
         found = {"best": best, "validation_accuracy": scores, "modules": shapes}
         origin = {"workspace": fingerprint(folder / "workspace.safetensors")}
-        tensors = {f"{name}.{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
+        tensors = {
+            f"{name}.{key}": value
+            for name, m in modules.items()
+            for key, value in m.state_dict().items()
+        }
         save_checkpoint(folder, "attention", tensors, {**config, **found, **origin})
 
     def _data(
@@ -342,7 +424,11 @@ class AttentionTraining:
 
 def main() -> None:
     """Read the command line and train."""
-    commands: dict[str, Any] = {"domains": Domains, "workspace": WorkspaceTraining, "attention": AttentionTraining}
+    commands: dict[str, Any] = {
+        "domains": Domains,
+        "workspace": WorkspaceTraining,
+        "attention": AttentionTraining,
+    }
     command = tyro.extras.subcommand_cli_from_dict(commands)
     say_errors(command)
 

@@ -19,7 +19,9 @@ def asset_path(relative: str | Path) -> Path:
     for folder in FOLDERS:
         if (folder / relative).exists():
             return folder / relative
-    raise FileNotFoundError(f"no asset {str(relative)!r} in {' or '.join(str(folder) for folder in FOLDERS)}")
+    raise FileNotFoundError(
+        f"no asset {str(relative)!r} in {' or '.join(str(folder) for folder in FOLDERS)}"
+    )
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -30,10 +32,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        )
         os.close(handle)
     except OSError as error:
-        raise OSError(f"cannot write in {path.parent} ({error.strerror}): name a folder that is writable") from error
+        raise OSError(
+            f"cannot write in {path.parent} ({error.strerror}): name a folder that is writable"
+        ) from error
     temporary = Path(name)
     try:
         write(temporary)
@@ -56,7 +62,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
-        raise OSError(f"cannot write in {path.parent} ({error.strerror}): name a folder that is writable") from error
+        raise OSError(
+            f"cannot write in {path.parent} ({error.strerror}): name a folder that is writable"
+        ) from error
     try:
         yield temporary
         temporary.chmod(0o755)

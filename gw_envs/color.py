@@ -17,7 +17,11 @@ def rgb_from_hls(hls):  # pragma: no cover - compiled
         hue = np.float32(hls[n, 0]) * np.float32(6.0 / 180.0)
         lightness = np.float32(hls[n, 1]) * np.float32(1.0 / 255.0)
         saturation = np.float32(hls[n, 2]) * np.float32(1.0 / 255.0)
-        high = lightness * (one + saturation) if lightness <= 0.5 else lightness + saturation - lightness * saturation
+        high = (
+            lightness * (one + saturation)
+            if lightness <= 0.5
+            else lightness + saturation - lightness * saturation
+        )
         low = np.float32(2.0) * lightness - high
         if hue >= 6.0:
             hue -= np.float32(6.0)

@@ -82,16 +82,24 @@ class Core(ABC):
         size = self.scene.image_size if image_size is None else image_size
         low, high = self.image_sizes
         if not is_whole(size) or not low <= size <= high:
-            raise ValueError(f"image_size is {size!r}: {self.scene.name} draws images of {low} to {high} pixels")
+            raise ValueError(
+                f"image_size is {size!r}: {self.scene.name} draws images of {low} to {high} pixels"
+            )
         self.image_size = int(size)
         self.observation_space = observation_space(
             self.scene, self.modalities, self.image_size, self.extra_attributes(), self.language
         )
         self.action_space: spaces.Space = (
-            spaces.Discrete(len(ACTIONS)) if actions == "discrete" else spaces.Box(-1.0, 1.0, (3,), np.float32)
+            spaces.Discrete(len(ACTIONS))
+            if actions == "discrete"
+            else spaces.Box(-1.0, 1.0, (3,), np.float32)
         )
-        if max_episode_steps is not None and (not is_whole(max_episode_steps) or max_episode_steps < 1):
-            raise ValueError(f"max_episode_steps is {max_episode_steps!r}: it must be a whole number of at least 1")
+        if max_episode_steps is not None and (
+            not is_whole(max_episode_steps) or max_episode_steps < 1
+        ):
+            raise ValueError(
+                f"max_episode_steps is {max_episode_steps!r}: it must be a whole number of at least 1"
+            )
         self.max_episode_steps = max_episode_steps
         self.elapsed = np.zeros(self.num_envs, np.int64)
         self._measured: tuple[Any, Distances] | None = None
@@ -107,7 +115,9 @@ class Core(ABC):
         """Put `fresh` states into `rows` of `state`."""
 
     @abstractmethod
-    def _move(self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    def _move(
+        self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
+    ) -> NDArray[np.bool_]:
         """Move the scenes (all, or `rows` alone) by (N, 3) commands in [-1, 1]; (N,) whether each was stopped."""
 
     @abstractmethod
@@ -139,7 +149,9 @@ class Core(ABC):
     def current(self) -> Any:
         """The N scenes; ResetNeeded if there are none yet, or no more."""
         if self.state is None:
-            raise ResetNeeded("there is no scene yet, or the environment was closed: call reset() first")
+            raise ResetNeeded(
+                "there is no scene yet, or the environment was closed: call reset() first"
+            )
         return self.state
 
     def poses(self) -> NDArray[np.float64]:
@@ -169,13 +181,17 @@ class Core(ABC):
         array = np.asarray(actions)
         if self.actions == "discrete":
             if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-                raise ValueError(f"actions are {describe(array)}: give {self.num_envs} whole number(s) in 0..5")
+                raise ValueError(
+                    f"actions are {describe(array)}: give {self.num_envs} whole number(s) in 0..5"
+                )
             wrong = (array < 0) | (array >= len(ACTIONS))
             if np.count_nonzero(wrong):
                 raise ValueError(f"action {array[wrong][0]} is not one of 0..5")
             return UNIT_ACTIONS.take(array, axis=0)
         if array.shape != (self.num_envs, 3) or array.dtype.kind not in "iuf":
-            raise ValueError(f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]")
+            raise ValueError(
+                f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]"
+            )
         if not np.abs(array).max() <= 1.0 + 1e-6:  # so written that NaN is caught
             raise ValueError("a continuous action has an entry that is NaN or outside [-1, 1]")
         return np.clip(array.astype(np.float64), -1.0, 1.0)

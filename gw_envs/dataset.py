@@ -80,7 +80,9 @@ def episode_seed(split: str, seed: int, episode: int) -> int:
     below 2**28 and `episode` below 2**32.
     """
     if not (0 <= seed < 2**28 and 0 <= episode < 2**32):
-        raise ValueError(f"seed {seed}, episode {episode}: they must lie in [0, 2**28) and [0, 2**32)")
+        raise ValueError(
+            f"seed {seed}, episode {episode}: they must lie in [0, 2**28) and [0, 2**32)"
+        )
     return (split_number(split) + 1) * 2**60 + seed * 2**32 + episode
 
 
@@ -152,7 +154,9 @@ def collect(
     """
     check_choice("policy", policy, POLICIES)
     if episodes < 1 or steps_per_episode < 0:
-        raise ValueError(f"{episodes} episodes of {steps_per_episode} steps: ask for at least 1 of at least 0")
+        raise ValueError(
+            f"{episodes} episodes of {steps_per_episode} steps: ask for at least 1 of at least 0"
+        )
     viewer = make_core(scene, modalities=modalities, **core)
     numbers = range(first_episode, first_episode + episodes)
     seeds = [episode_seed(split, seed, number) for number in numbers]
@@ -185,7 +189,14 @@ def collect_unpaired(
     The n-th modality has the n-th run of `episodes` episodes from `first_episode` on; all else as in `collect`.
     """
     return {
-        name: collect(scene, split, episodes, modalities=name, first_episode=first_episode + n * episodes, **arguments)
+        name: collect(
+            scene,
+            split,
+            episodes,
+            modalities=name,
+            first_episode=first_episode + n * episodes,
+            **arguments,
+        )
         for n, name in enumerate(check_modalities(modalities))
     }
 
@@ -212,7 +223,11 @@ def _run(
             break
     core.close()
     order = np.argsort(np.concatenate(rows), kind="stable")
-    return type(states[0]).concatenate(states)[order], np.concatenate(rows)[order], np.concatenate(times)[order]
+    return (
+        type(states[0]).concatenate(states)[order],
+        np.concatenate(rows)[order],
+        np.concatenate(times)[order],
+    )
 
 
 def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
@@ -221,7 +236,9 @@ def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
 
     if policy == "expert":
         return lambda _: expert_actions(core.scene.name, core.observe()["attributes"], core.actions)
-    rngs = [np.random.default_rng((seed, 1)) for seed in seeds]  # not the scenes' own: the beginnings stay
+    rngs = [
+        np.random.default_rng((seed, 1)) for seed in seeds
+    ]  # not the scenes' own: the beginnings stay
     if core.actions == "discrete":
         drawn = np.stack([rng.integers(6, size=steps) for rng in rngs])
     else:
@@ -232,7 +249,9 @@ def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
 def _observe(viewer: Core, state: Any) -> dict[str, Any]:
     """All views of many states."""
     views: dict[str, Any] = {}
-    with progress(None, f"{viewer.scene.name} {', '.join(viewer.modalities)}", len(state), "view") as bar:
+    with progress(
+        None, f"{viewer.scene.name} {', '.join(viewer.modalities)}", len(state), "view"
+    ) as bar:
         for start in range(0, len(state), VIEW_BATCH):
             part = viewer.observe(state[start : start + VIEW_BATCH])
             for name, rows in part.items():

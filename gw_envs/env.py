@@ -29,12 +29,16 @@ class _Face:
     _window: bool | None = None
     """Whether there is a window; None before the first picture for one."""
 
-    def _open(self, render_mode: str | None, render_size: int, core_arguments: dict[str, Any]) -> None:
+    def _open(
+        self, render_mode: str | None, render_size: int, core_arguments: dict[str, Any]
+    ) -> None:
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         low, high = RENDER_SIZES
         if not is_whole(render_size) or not low <= render_size <= high:
-            raise ValueError(f"render_size is {render_size!r}: it must be a whole number of {low} to {high} pixels")
+            raise ValueError(
+                f"render_size is {render_size!r}: it must be a whole number of {low} to {high} pixels"
+            )
         self.render_mode, self.render_size = render_mode, int(render_size)
         self.core = self.core_type(**core_arguments)
 
@@ -63,7 +67,10 @@ class _Face:
         if self._window is None:
             self._window = has_display()
             if not self._window:
-                warnings.warn("no display is there to open a window on: human rendering shows nothing", stacklevel=3)
+                warnings.warn(
+                    "no display is there to open a window on: human rendering shows nothing",
+                    stacklevel=3,
+                )
         if self._window:
             opencv().imshow(self.core.scene.name, frame[..., ::-1])
             opencv().waitKey(1000 // self.metadata["render_fps"])
@@ -80,7 +87,9 @@ class _Face:
 class GWEnv(_Face, gym.Env[dict[str, Any], Any]):
     """One scene as a Gymnasium environment. The scenes' own classes carry the cards."""
 
-    def __init__(self, render_mode: str | None = None, render_size: int = 480, **core_arguments: Any) -> None:
+    def __init__(
+        self, render_mode: str | None = None, render_size: int = 480, **core_arguments: Any
+    ) -> None:
         """Make the environment.
 
         Args:
@@ -119,7 +128,9 @@ class GWEnv(_Face, gym.Env[dict[str, Any], Any]):
     def render(self) -> NDArray[np.uint8] | None:
         """(render_size, render_size, 3) uint8 in "rgb_array" mode; shows a window and returns None in "human" mode."""
         if self.render_mode is None:
-            gym.logger.warn('render() does nothing without a render_mode: pass render_mode="rgb_array" to gym.make')
+            gym.logger.warn(
+                'render() does nothing without a render_mode: pass render_mode="rgb_array" to gym.make'
+            )
             return None
         frame = self._frame(0)
         if self.render_mode == "rgb_array":
@@ -148,7 +159,9 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         self.num_envs = self.core.num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         if self.autoreset_mode is AutoresetMode.DISABLED:
-            raise ValueError("autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP")
+            raise ValueError(
+                "autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP"
+            )
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self.core.observation_space
         self.single_action_space = self.core.action_space
@@ -176,13 +189,18 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
             self._rngs = [seeding.np_random(row_seed)[0] for row_seed in seeds]
         else:
             kept = zip(seeds, self._rngs, strict=True)
-            self._rngs = [rng if row_seed is None else seeding.np_random(row_seed)[0] for row_seed, rng in kept]
+            self._rngs = [
+                rng if row_seed is None else seeding.np_random(row_seed)[0]
+                for row_seed, rng in kept
+            ]
         self._over[:] = False
         self._place(np.arange(self.num_envs))
         nothing = np.zeros(self.num_envs, np.bool_)
         return self._tell(nothing, nothing)
 
-    def step(self, actions: Any) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
+    def step(
+        self, actions: Any
+    ) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
         """Act in every row. With NEXT_STEP a row that ended is reset instead, and its action ignored."""
         (fresh,) = self._over.nonzero()  # always empty with SAME_STEP
         step = self.core.step(actions, np.flatnonzero(~self._over) if len(fresh) else None)
@@ -201,17 +219,26 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
     def _place(self, rows: NDArray[np.int64]) -> None:
         self.core.place(rows, [self._rngs[row] for row in rows])
 
-    def _tell(self, success: NDArray[np.bool_], collided: NDArray[np.bool_]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _tell(
+        self, success: NDArray[np.bool_], collided: NDArray[np.bool_]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         shown, captions = self._views()
         told = np.ones(self.num_envs, np.bool_)
-        info: dict[str, Any] = {"is_success": success, "_is_success": told, "collision": collided, "_collision": told}
+        info: dict[str, Any] = {
+            "is_success": success,
+            "_is_success": told,
+            "collision": collided,
+            "_collision": told,
+        }
         if captions is not None:
             info |= {"caption": np.array(captions, dtype=object), "_caption": told}
         if self.render_mode == "human":
             self.render()
         return shown, info
 
-    def _tell_and_reset(self, step: Step, over: NDArray[np.bool_]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _tell_and_reset(
+        self, step: Step, over: NDArray[np.bool_]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """SAME_STEP: the observation is the new episode's, the old one's last is in the info."""
         if not over.any():
             return self._tell(step.terminated, step.collided)
@@ -225,7 +252,12 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         for name, nothing in (("is_success", False), ("collision", False), ("caption", None)):
             if name in last_info:
                 final_info |= {name: np.where(over, last_info[name], nothing), f"_{name}": over}
-        info |= {"final_obs": final_obs, "_final_obs": over, "final_info": final_info, "_final_info": over}
+        info |= {
+            "final_obs": final_obs,
+            "_final_obs": over,
+            "final_info": final_info,
+            "_final_info": over,
+        }
         return shown, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:

@@ -48,7 +48,10 @@ def third(along: Any, low: float, high: float) -> NDArray[np.int64]:
 
 def quarter(values: Mapping[str, Any]) -> NDArray[np.int64]:
     """(N,) which quarter turn the rotation is nearest to, from 0 to 3, counter-clockwise from up."""
-    return np.floor(np.asarray(values["rotation"], np.float64) / (np.pi / 2) + 0.5).astype(np.int64) % 4
+    return (
+        np.floor(np.asarray(values["rotation"], np.float64) / (np.pi / 2) + 0.5).astype(np.int64)
+        % 4
+    )
 
 
 def _region(scene: str) -> Callable[[Mapping[str, Any]], NDArray[np.int64]]:
@@ -69,12 +72,15 @@ TASKS: dict[str, dict[str, Labels]] = {
     scene: {name: _of(scene, label) for name, label in tasks.items()}
     for scene, tasks in {
         "simple_shapes": {
-            "shape": shape, "size": size, "color family": color_family, "region": _region("simple_shapes"),
+            "shape": shape,
+            "size": size,
+            "color family": color_family,
+            "region": _region("simple_shapes"),
             "pose": quarter,
         },
         "factory": {"color family": color_family, "region": _region("factory"), "pose": quarter},
     }.items()
-}  # fmt: skip
+}
 """What each scene can be classified by; its three-class task, which the figures are about, comes first."""
 
 

@@ -104,7 +104,9 @@ def get_scene(name: str) -> Scene:
     return SCENES[name]
 
 
-def check_modalities(modalities: Iterable[str], known: Sequence[str] = MODALITIES) -> tuple[str, ...]:
+def check_modalities(
+    modalities: Iterable[str], known: Sequence[str] = MODALITIES
+) -> tuple[str, ...]:
     """The modalities asked for, in the order of `known`; ValueError if there are none, or unknown or repeated ones."""
     if not isinstance(modalities, Iterable):
         raise ValueError(f"modalities is {modalities!r}: name at least one of {', '.join(known)}")
@@ -120,7 +122,11 @@ def check_modalities(modalities: Iterable[str], known: Sequence[str] = MODALITIE
 
 
 def observation_space(
-    scene: Scene, modalities: Iterable[str], image_size: int, extra_attributes: int = 0, language: str = "tokens"
+    scene: Scene,
+    modalities: Iterable[str],
+    image_size: int,
+    extra_attributes: int = 0,
+    language: str = "tokens",
 ) -> spaces.Dict:
     """The Dict space of one observation.
 
@@ -153,7 +159,9 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
     fields = get_scene(scene).fields
     missing = [field.name for field in fields if field.name not in values]
     if missing:
-        raise ValueError(f"no value for {', '.join(missing)}: {scene} needs {', '.join(f.name for f in fields)}")
+        raise ValueError(
+            f"no value for {', '.join(missing)}: {scene} needs {', '.join(f.name for f in fields)}"
+        )
     spans, low, gain, shift = _scaling(scene)
     raw = np.empty((*np.shape(values["rotation"]), len(low)))
     for field, span in zip(fields, spans, strict=True):
@@ -186,7 +194,11 @@ def _scaling(scene: str) -> tuple[list[slice], NDArray, NDArray, NDArray]:
     for field in get_scene(scene).fields:
         spans.append(slice(start, start + field.components))
         start += field.components
-        scaled = (field.low, 2.0 / (field.high - field.low), 1.0) if field.kind == "linear" else (0.0, 1.0, 0.0)
+        scaled = (
+            (field.low, 2.0 / (field.high - field.low), 1.0)
+            if field.kind == "linear"
+            else (0.0, 1.0, 0.0)
+        )
         columns += [scaled] * field.components
     low, gain, shift = np.array(columns).T.copy()
     return spans, low, gain, shift
@@ -207,7 +219,9 @@ def values_from_attributes(scene: str, vectors: ArrayLike) -> dict[str, NDArray]
     spec = get_scene(scene)
     array = np.asarray(vectors, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] < spec.attribute_width:
-        raise ValueError(f"attribute vectors of {scene} end in {spec.attribute_width} numbers, not shape {array.shape}")
+        raise ValueError(
+            f"attribute vectors of {scene} end in {spec.attribute_width} numbers, not shape {array.shape}"
+        )
     values: dict[str, NDArray] = {}
     start = 0
     for field in spec.fields:

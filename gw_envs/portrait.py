@@ -28,7 +28,9 @@ def with_caption(frame: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     picture[max(0, side - strip) :] //= 3
     for number, line in enumerate(lines):
         foot = side - strip + margin + int(line_height * (number + 0.75))
-        cv2.putText(picture, line, (margin, foot), cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, 1, cv2.LINE_AA)
+        cv2.putText(
+            picture, line, (margin, foot), cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, 1, cv2.LINE_AA
+        )
     return picture
 
 
@@ -42,7 +44,9 @@ def _fits(line: str, width: int, scale: float) -> bool:
     return _text_size(line, scale)[0] <= width
 
 
-def with_goal(frame: NDArray[np.uint8], ring: ArrayLike, foot: ArrayLike, tip: ArrayLike) -> NDArray[np.uint8]:
+def with_goal(
+    frame: NDArray[np.uint8], ring: ArrayLike, foot: ArrayLike, tip: ArrayLike
+) -> NDArray[np.uint8]:
     """A copy of a (S, S, 3) frame with the goal on it: a ring to be in and an arrow to be turned along.
 
     Args:
@@ -54,7 +58,9 @@ def with_goal(frame: NDArray[np.uint8], ring: ArrayLike, foot: ArrayLike, tip: A
     cv2 = opencv()
     picture = np.ascontiguousarray(frame).copy()
     thick = max(1, len(picture) // 240)
-    outline, ends = (np.round(np.asarray(points)).astype(np.int32) for points in (ring, [foot, tip]))
+    outline, ends = (
+        np.round(np.asarray(points)).astype(np.int32) for points in (ring, [foot, tip])
+    )
     for color, width in ((_BLACK, thick + 2), (_WHITE, thick)):  # to be seen on whatever is behind
         cv2.polylines(picture, [outline], True, color, width, cv2.LINE_AA)
         cv2.arrowedLine(picture, *ends.tolist(), color, width, cv2.LINE_AA, tipLength=0.25)
@@ -73,4 +79,8 @@ def tiled(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def resized(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """A (S, S, 3) frame, smoothly brought to (size, size, 3)."""
-    return frame if len(frame) == size else opencv().resize(frame, (size, size), interpolation=opencv().INTER_CUBIC)
+    return (
+        frame
+        if len(frame) == size
+        else opencv().resize(frame, (size, size), interpolation=opencv().INTER_CUBIC)
+    )

@@ -55,13 +55,21 @@ def load_published(path: str | Path, split: str, trust: bool = False) -> dict[st
     """
     folder = _checked(path, split)
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}: point to the one that holds {split!r} and its files")
+        raise FileNotFoundError(
+            f"there is no folder {folder}: point to the one that holds {split!r} and its files"
+        )
     labels = _read_labels(folder.with_name(f"{split}_labels.npy"))
     captions = _read_captions(folder.with_name(f"{split}_captions.npy"), len(labels), trust)
     state = _state(labels)
     images = _read_images(folder, len(labels))
     attributes = attributes_from_values("simple_shapes", state.arrays())
-    return {"image": images, "attributes": attributes, "caption": captions, "labels": labels, "state": state}
+    return {
+        "image": images,
+        "attributes": attributes,
+        "caption": captions,
+        "labels": labels,
+        "state": state,
+    }
 
 
 def export_published(
@@ -88,11 +96,15 @@ def export_published(
     folder, state = _checked(path, split), state.batched()
     labels_path = folder.with_name(f"{split}_labels.npy")
     if labels_path.exists():
-        raise FileExistsError(f"{labels_path} is there already: delete the split or name another folder")
+        raise FileExistsError(
+            f"{labels_path} is there already: delete the split or name another folder"
+        )
     table = _labels(state, labels)
     texts = np.asarray(sentences(state) if captions is None else captions, dtype=np.str_)
     if texts.shape != (len(state),):
-        raise ValueError(f"captions of shape {texts.shape} for {len(state)} scenes: give one for each")
+        raise ValueError(
+            f"captions of shape {texts.shape} for {len(state)} scenes: give one for each"
+        )
     if folder.is_dir():  # without labels: what an interrupted export left
         shutil.rmtree(folder)
     with whole_folder(folder) as temporary:
@@ -103,38 +115,56 @@ def export_published(
 
 def _checked(path: str | Path, split: str) -> Path:
     if split not in PUBLISHED_SPLITS:
-        raise ValueError(f"unknown split {split!r}: the published splits are {', '.join(PUBLISHED_SPLITS)}")
+        raise ValueError(
+            f"unknown split {split!r}: the published splits are {', '.join(PUBLISHED_SPLITS)}"
+        )
     return Path(path) / split
 
 
 def _read_array(path: Path, trust: bool = False) -> NDArray:
     """An array from a .npy file; objects only if trusted."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: a split has labels and captions beside its folder of pictures")
+        raise FileNotFoundError(
+            f"there is no {path}: a split has labels and captions beside its folder of pictures"
+        )
     try:
         with path.open("rb") as file:
-            read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+            read_header = (
+                npy.read_array_header_1_0
+                if npy.read_magic(file) == (1, 0)
+                else npy.read_array_header_2_0
+            )
             pickled = read_header(file)[2].hasobject
         if trust or not pickled:
             return np.load(path, allow_pickle=pickled)
     except (ValueError, EOFError, OSError, UnpicklingError) as error:
-        raise ValueError(f"{path} is damaged, it cannot be read as an array: write or download it again") from error
-    raise ValueError(f"{path} holds pickled objects, which can run code when read: pass trust=True if you trust them")
+        raise ValueError(
+            f"{path} is damaged, it cannot be read as an array: write or download it again"
+        ) from error
+    raise ValueError(
+        f"{path} holds pickled objects, which can run code when read: pass trust=True if you trust them"
+    )
 
 
 def _read_labels(path: Path) -> NDArray[np.float32]:
     labels = _read_array(path)
     if labels.ndim != 2 or labels.shape[1] < SCENE_COLUMNS or labels.dtype.kind not in "fiu":
-        raise ValueError(f"{path} holds {labels.dtype} of shape {labels.shape}: labels are (N, {COLUMNS}) numbers")
+        raise ValueError(
+            f"{path} holds {labels.dtype} of shape {labels.shape}: labels are (N, {COLUMNS}) numbers"
+        )
     if not np.isfinite(labels).all() or not np.isin(labels[:, 0], range(len(SHAPES))).all():
-        raise ValueError(f"{path} has a row that is no scene: a number is not finite, or a class is not 0, 1 or 2")
+        raise ValueError(
+            f"{path} has a row that is no scene: a number is not finite, or a class is not 0, 1 or 2"
+        )
     return labels.astype(np.float32)
 
 
 def _read_captions(path: Path, count: int, trust: bool) -> NDArray[np.str_]:
     captions = _read_array(path, trust)
     if captions.shape != (count,):
-        raise ValueError(f"{path} holds captions of shape {captions.shape}, but there are {count} labels")
+        raise ValueError(
+            f"{path} holds captions of shape {captions.shape}, but there are {count} labels"
+        )
     if captions.dtype.kind != "U" and not all(isinstance(caption, str) for caption in captions):
         raise ValueError(f"{path} holds {captions.dtype}: captions are text")
     return captions.astype(np.str_)
@@ -144,22 +174,30 @@ def _state(labels: NDArray[np.float32]) -> SimpleShapesState:
     x, y, size, rotation = labels[:, 1:5].T.astype(np.float64)
     rgb = np.clip(np.round(labels[:, 5:8]), 0, 255).astype(np.uint8)
     seeds = np.arange(len(labels))
-    return SimpleShapesState(labels[:, 0].astype(np.int64), x, y, size, rotation % (2 * np.pi), rgb, seeds)
+    return SimpleShapesState(
+        labels[:, 0].astype(np.int64), x, y, size, rotation % (2 * np.pi), rgb, seeds
+    )
 
 
 def _labels(state: SimpleShapesState, known: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """(N, COLUMNS) float32: the scenes, and the last columns of `known`."""
     if known is not None and np.shape(known) != (len(state), COLUMNS):
-        raise ValueError(f"labels of shape {np.shape(known)} for {len(state)} scenes: give ({len(state)}, {COLUMNS})")
+        raise ValueError(
+            f"labels of shape {np.shape(known)} for {len(state)} scenes: give ({len(state)}, {COLUMNS})"
+        )
     table = np.zeros((len(state), COLUMNS), np.float32)
     for column, values in enumerate((state.shape, state.x, state.y, state.size, state.rotation)):
         table[:, column] = values
-    table[:, 4] = np.minimum(table[:, 4], np.nextafter(np.float32(2 * np.pi), np.float32(0)))  # below a whole turn
+    table[:, 4] = np.minimum(
+        table[:, 4], np.nextafter(np.float32(2 * np.pi), np.float32(0))
+    )  # below a whole turn
     table[:, 5:8] = state.rgb
     if known is not None:
         table[:, SCENE_COLUMNS:] = known[:, SCENE_COLUMNS:]
     elif len(state):
-        table[:, 8:11] = opencv().cvtColor(np.ascontiguousarray(state.rgb)[:, None], opencv().COLOR_RGB2HLS)[:, 0]
+        table[:, 8:11] = opencv().cvtColor(
+            np.ascontiguousarray(state.rgb)[:, None], opencv().COLOR_RGB2HLS
+        )[:, 0]
     return table
 
 
@@ -167,7 +205,9 @@ def _read_images(folder: Path, count: int) -> NDArray[np.uint8]:
     """(count, 32, 32, 3): the pictures 0.png, 1.png and so on."""
     pictures = sum(entry.name.endswith(".png") for entry in os.scandir(folder))
     if pictures != count:
-        raise ValueError(f"{folder} holds {pictures} pictures for {count} labels: write or download it again")
+        raise ValueError(
+            f"{folder} holds {pictures} pictures for {count} labels: write or download it again"
+        )
     images = np.empty((count, CANVAS, CANVAS, 3), np.uint8)
 
     def read(number: int) -> None:
@@ -175,7 +215,9 @@ def _read_images(folder: Path, count: int) -> NDArray[np.uint8]:
         stored = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
         picture = opencv().imdecode(stored, opencv().IMREAD_COLOR) if len(stored) else None
         if picture is None:
-            raise ValueError(f"{path} is missing or cannot be read as a picture: write or download it again")
+            raise ValueError(
+                f"{path} is missing or cannot be read as a picture: write or download it again"
+            )
         if picture.shape != images.shape[1:]:
             found = f"{picture.shape[1]} x {picture.shape[0]} pixels"
             raise ValueError(f"{path} has {found}: pictures have {CANVAS} x {CANVAS}")
@@ -183,7 +225,9 @@ def _read_images(folder: Path, count: int) -> NDArray[np.uint8]:
 
     with ThreadPoolExecutor(READERS) as pool:
         try:
-            for _ in progress(pool.map(read, range(count)), f"reading {folder.name}", count, "picture"):
+            for _ in progress(
+                pool.map(read, range(count)), f"reading {folder.name}", count, "picture"
+            ):
                 pass
         except ValueError:
             pool.shutdown(cancel_futures=True)

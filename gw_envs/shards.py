@@ -20,11 +20,16 @@ SCHEMA_VERSION = 1
 
 MANIFEST = "manifest.json"
 
-_STATES = {"SimpleShapesState": "gw_envs.simple_shapes.state", "FactoryState": "gw_envs.factory.state"}
+_STATES = {
+    "SimpleShapesState": "gw_envs.simple_shapes.state",
+    "FactoryState": "gw_envs.factory.state",
+}
 _PREFIX = "state."
 
 
-def save_shards(folder: str | Path, sample: Mapping[str, Any], rows_per_shard: int = 8192, **about: Any) -> None:
+def save_shards(
+    folder: str | Path, sample: Mapping[str, Any], rows_per_shard: int = 8192, **about: Any
+) -> None:
     """Write what `collect` brings into a new folder.
 
     Args:
@@ -39,19 +44,31 @@ def save_shards(folder: str | Path, sample: Mapping[str, Any], rows_per_shard: i
     """
     arrays, kind = _flat(sample)
     lengths = {len(array) for array in arrays.values()}
-    if len(lengths) != 1 or any(array.dtype.hasobject for array in arrays.values()) or rows_per_shard < 1:
-        raise ValueError(f"arrays of {sorted(lengths)} rows: shards take plain arrays of one length")
+    if (
+        len(lengths) != 1
+        or any(array.dtype.hasobject for array in arrays.values())
+        or rows_per_shard < 1
+    ):
+        raise ValueError(
+            f"arrays of {sorted(lengths)} rows: shards take plain arrays of one length"
+        )
     rows = lengths.pop()
     shards: list[dict[str, Any]] = []
     with whole_folder(Path(folder)) as temporary:
         for start in progress(range(0, rows, rows_per_shard), f"writing {Path(folder).name}"):
             part = {name: array[start : start + rows_per_shard] for name, array in arrays.items()}
-            shards.append({"file": f"shard-{len(shards):05d}.npz", "rows": min(rows_per_shard, rows - start)})
+            shards.append(
+                {"file": f"shard-{len(shards):05d}.npz", "rows": min(rows_per_shard, rows - start)}
+            )
             np.savez(temporary / shards[-1]["file"], allow_pickle=False, **part)
         manifest = {
-            "schema_version": SCHEMA_VERSION, "rows": rows, "arrays": sorted(arrays), "state": kind, "shards": shards,
+            "schema_version": SCHEMA_VERSION,
+            "rows": rows,
+            "arrays": sorted(arrays),
+            "state": kind,
+            "shards": shards,
             "about": about,
-        }  # fmt: skip
+        }
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -67,10 +84,16 @@ def load_shards(folder: str | Path) -> dict[str, Any]:
         for shard in progress(manifest["shards"], f"reading {folder.name}")
     ]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in manifest["arrays"]}
-    sample: dict[str, Any] = {name: array for name, array in arrays.items() if not name.startswith(_PREFIX)}
+    sample: dict[str, Any] = {
+        name: array for name, array in arrays.items() if not name.startswith(_PREFIX)
+    }
     if manifest["state"] is not None:
         kind = getattr(import_module(_STATES[manifest["state"]]), manifest["state"])
-        fields = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
+        fields = {
+            name.removeprefix(_PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(_PREFIX)
+        }
         sample["state"] = kind(**fields)
     return sample
 
@@ -84,9 +107,13 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
         version = manifest["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged, it is no manifest of shards: write the folder again") from error
+        raise ValueError(
+            f"{path} is damaged, it is no manifest of shards: write the folder again"
+        ) from error
     if version != SCHEMA_VERSION or manifest["state"] not in (None, *_STATES):
-        raise ValueError(f"{path} is of version {version}, this code reads version {SCHEMA_VERSION}: write it again")
+        raise ValueError(
+            f"{path} is of version {version}, this code reads version {SCHEMA_VERSION}: write it again"
+        )
     return manifest
 
 
@@ -97,7 +124,9 @@ def _flat(sample: Mapping[str, Any]) -> tuple[dict[str, NDArray], str | None]:
     for name, value in sample.items():
         if isinstance(value, BatchState):
             kind = type(value).__name__
-            arrays |= {f"{_PREFIX}{field}": np.asarray(array) for field, array in value.arrays().items()}
+            arrays |= {
+                f"{_PREFIX}{field}": np.asarray(array) for field, array in value.arrays().items()
+            }
         else:
             arrays[name] = np.asarray(value)
     return arrays, kind
@@ -110,5 +139,7 @@ def _read_shard(path: Path, rows: int, names: list[str]) -> dict[str, NDArray]:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is missing or damaged: write the folder again") from error
     if any(len(array) != rows for array in part.values()):
-        raise ValueError(f"{path} does not hold the {rows} rows that the manifest tells of: write the folder again")
+        raise ValueError(
+            f"{path} does not hold the {rows} rows that the manifest tells of: write the folder again"
+        )
     return part

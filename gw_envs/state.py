@@ -32,7 +32,9 @@ class BatchState:
         """The same state with a batch axis: a single state becomes a batch of one."""
         if np.ndim(self.arrays()["rotation"]):
             return self
-        return type(self)(**{name: np.asarray(array)[None] for name, array in self.arrays().items()})
+        return type(self)(
+            **{name: np.asarray(array)[None] for name, array in self.arrays().items()}
+        )
 
     def with_rows(self, rows: Any, other: Self) -> Self:
         """A copy in which `rows` are replaced by the rows of `other`."""
@@ -45,4 +47,6 @@ class BatchState:
     def concatenate(cls, states: Sequence[Self]) -> Self:
         """The rows of all `states`, in order, as one batch."""
         columns = [state.arrays() for state in states]
-        return cls(**{name: np.concatenate([column[name] for column in columns]) for name in columns[0]})
+        return cls(
+            **{name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+        )

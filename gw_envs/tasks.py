@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 ACTIONS = ("up", "down", "left", "right", "turn left", "turn right")
 """The six discrete actions, in the order of their index."""
 
-UNIT_ACTIONS = np.array([(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64)
+UNIT_ACTIONS = np.array(
+    [(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64
+)
 """(6, 3) each discrete action as a continuous one: along x, along y, counter-clockwise, as fractions of full speed."""
 
 
@@ -51,7 +53,9 @@ class Task:
         distance = np.hypot(pose[..., 0] - self.goal[0], pose[..., 1] - self.goal[1])
         return distance, np.abs((pose[..., 2] - self.goal[2] + np.pi) % (2 * np.pi) - np.pi)
 
-    def success(self, distance: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def success(
+        self, distance: NDArray[np.float64], angle: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
         """Whether each distance and angle is within tolerance; the last bits of rounding are forgiven."""
         return (distance <= self.tolerance + 1e-9) & (angle <= self.angle_tolerance + 1e-9)
 

@@ -73,7 +73,9 @@ def drive(out: Path, cells: int, workers: int) -> None:
     """A driver: compute whatever is not finished yet."""
     from benchmarks.common import Cells
 
-    tasks = [Task("factory", {"cell": "tiny"}, [seed], "", compute, (out,)) for seed in range(cells)]
+    tasks = [
+        Task("factory", {"cell": "tiny"}, [seed], "", compute, (out,)) for seed in range(cells)
+    ]
     Sweep("process", workers).compute(Cells(out, NAME), tasks)
 
 
@@ -82,7 +84,9 @@ def start(out: Path, cells: int, workers: int) -> subprocess.Popen:
     code = f"import kill_sweep, pathlib; kill_sweep.drive(pathlib.Path({str(out)!r}), {cells}, {workers})"
     paths = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     quiet = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths}, stderr=quiet)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths}, stderr=quiet
+    )
 
 
 def workers_of(driver: int) -> list[int]:
@@ -104,7 +108,9 @@ def sweep(arguments: Arguments, out: Path, rng: random.Random, tally: Counter[st
     while driver.poll() is None or len(before) < arguments.cells:
         if time.monotonic() > patient:
             driver.kill()
-            raise TimeoutError(f"{out}: {len(before)} of {arguments.cells} cells after five minutes")
+            raise TimeoutError(
+                f"{out}: {len(before)} of {arguments.cells} cells after five minutes"
+            )
         if driver.poll() is not None:
             tally["drivers started again"] += 1
             driver = start(out, arguments.cells, arguments.workers)
@@ -129,13 +135,17 @@ def sweep(arguments: Arguments, out: Path, rng: random.Random, tally: Counter[st
     tally["times a cell was begun"] += len(begun)
     tally["finished cells computed again"] += sum(done != "0" for _, done in begun)
     left = {path.name for path in out.iterdir()} - {"begun", f"{NAME}.jsonl"}
-    tally["files left half-written"] += len(left) + (not (out / f"{NAME}.jsonl").read_text().endswith("\n"))
+    tally["files left half-written"] += len(left) + (
+        not (out / f"{NAME}.jsonl").read_text().endswith("\n")
+    )
 
 
 WRONG = (
-    "finished cells lost", "finished cells computed again", "finished cells in the results twice",
+    "finished cells lost",
+    "finished cells computed again",
+    "finished cells in the results twice",
     "files left half-written",
-)  # fmt: skip
+)
 
 
 def main(arguments: Arguments) -> Counter[str]:

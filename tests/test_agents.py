@@ -27,7 +27,10 @@ SCENE_OF = {SHAPES: "simple_shapes", FACTORY: "factory"}
 
 @pytest.fixture(scope="module")
 def workspaces():
-    return {env_id: GlobalWorkspace.from_pretrained(scene, device="cpu") for env_id, scene in SCENE_OF.items()}
+    return {
+        env_id: GlobalWorkspace.from_pretrained(scene, device="cpu")
+        for env_id, scene in SCENE_OF.items()
+    }
 
 
 @pytest.fixture
@@ -35,10 +38,16 @@ def make(workspaces):
     """Make an agent with little to do: `make(env_id, modalities, encoder, algorithm, ...)`."""
     made = []
 
-    def build(env_id=SHAPES, modalities=("attributes",), encoder="gw", algorithm="ppo", n_envs=2, **rest):
+    def build(
+        env_id=SHAPES, modalities=("attributes",), encoder="gw", algorithm="ppo", n_envs=2, **rest
+    ):
         spec = AgentSpec(env_id, modalities, encoder, algorithm=algorithm, **rest)
         replay = "buffer_size" in ALGORITHMS[algorithm].settings
-        small = {"learning_starts": 8, "buffer_size": 64, "batch_size": 16} if replay else {"n_steps": 16}
+        small = (
+            {"learning_starts": 8, "buffer_size": 64, "batch_size": 16}
+            if replay
+            else {"n_steps": 16}
+        )
         agent = create_agent(spec, n_envs, gw=workspaces[env_id], **small)
         made.append(agent)
         return agent
@@ -50,7 +59,10 @@ def make(workspaces):
 
 def observe(agent, count=3):
     env = gym.make_vec(
-        agent.spec.env_id, count, modalities=agent.spec.modalities, vectorization_mode="vector_entry_point"
+        agent.spec.env_id,
+        count,
+        modalities=agent.spec.modalities,
+        vectorization_mode="vector_entry_point",
     )
     shown, _ = env.reset(seed=7)
     env.close()
@@ -75,7 +87,9 @@ def same_weights(one, other):
         ("gw", "recurrent_ppo", ("attributes",), None),
     ],
 )
-def test_trains_and_comes_back_from_its_file(env_id, encoder, algorithm, modalities, attention, make, tmp_path):
+def test_trains_and_comes_back_from_its_file(
+    env_id, encoder, algorithm, modalities, attention, make, tmp_path
+):
     if algorithm == "recurrent_ppo":
         pytest.importorskip("sb3_contrib")
     agent = make(env_id, modalities, encoder, algorithm, attention=attention)
@@ -89,7 +103,9 @@ def test_trains_and_comes_back_from_its_file(env_id, encoder, algorithm, modalit
     shown = observe(agent)
     actions = agent.act(shown)
     assert np.array_equal(again.act(shown), actions)
-    assert np.allclose(again.act({name: rows[0] for name, rows in shown.items()}), actions[0], atol=1e-5)
+    assert np.allclose(
+        again.act({name: rows[0] for name, rows in shown.items()}), actions[0], atol=1e-5
+    )
     assert len(evaluate(again, episodes=2, n_envs=2, max_episode_steps=3).returns) == 2
     again.model.learn(16)
     again.model.env.close()
@@ -108,7 +124,12 @@ def test_loading_unpickles_nothing(make, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("something was unpickled")
 
-    for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
+    for module, name in (
+        (pickle, "load"),
+        (pickle, "loads"),
+        (pickle, "Unpickler"),
+        (torch, "load"),
+    ):
         monkeypatch.setattr(module, name, refuse)
     load_agent(tmp_path / "mine")
 
@@ -173,7 +194,9 @@ def test_shipped_agents_reach_the_goal(name):
 
 def test_truncated_and_missing(saved, tmp_path):
     for path in ("nobody", tmp_path / "nobody"):
-        with pytest.raises(CheckpointError, match=r"no agent '.*nobody': name its file, or a shipped agent"):
+        with pytest.raises(
+            CheckpointError, match=r"no agent '.*nobody': name its file, or a shipped agent"
+        ):
             load_agent(path)
     with pytest.raises(CheckpointError, match="is a zip file of Stable-Baselines3"):
         load_agent(tmp_path / "theirs.zip")
@@ -228,7 +251,9 @@ def test_workspace_that_does_not_fit(workspaces):
     class WithoutWords:
         scene, width, modalities = workspaces[SHAPES].scene, 12, ("image", "attributes")
 
-    with pytest.raises(ValueError, match="this workspace has no language: it knows image, attributes"):
+    with pytest.raises(
+        ValueError, match="this workspace has no language: it knows image, attributes"
+    ):
         create_agent(AgentSpec(SHAPES, ("language",)), gw=WithoutWords())
 
 
@@ -244,7 +269,9 @@ def test_zip_needs_trust(make, tmp_path):
     with pytest.raises(CheckpointError, match="action space Discrete"):
         import_zip(tmp_path / "theirs.zip", other, trust=True)
     with pytest.raises(CheckpointError, match="observation space"):
-        import_zip(tmp_path / "theirs.zip", AgentSpec(SHAPES, ("attributes",), "unimodal"), trust=True)
+        import_zip(
+            tmp_path / "theirs.zip", AgentSpec(SHAPES, ("attributes",), "unimodal"), trust=True
+        )
     (tmp_path / "short.zip").write_bytes((tmp_path / "theirs.zip").read_bytes()[:500])
     with pytest.raises(CheckpointError, match="no whole zip"):
         import_zip(tmp_path / "short.zip", agent.spec, trust=True)
@@ -264,7 +291,9 @@ def test_every_episode_counts_once_whatever_runs_beside_it():
     shown, _ = env.reset(seed=episode_seed("validation", 0, 11))
     rewards, over = [], False
     while not over:
-        shown, reward, terminated, truncated, _ = env.step(int(expert_actions("simple_shapes", shown["attributes"])))
+        shown, reward, terminated, truncated, _ = env.step(
+            int(expert_actions("simple_shapes", shown["attributes"]))
+        )
         rewards.append(reward)
         over = terminated or truncated
     assert wide.lengths[11] == len(rewards)
@@ -330,7 +359,10 @@ def test_frozen_weights_stay_through_training(workspaces, trained):
         n_epochs=2,
         learning_rate=1e-3,
         device="cpu",
-        policy_kwargs={"features_extractor_class": GWFeaturesExtractor, "features_extractor_kwargs": arguments},
+        policy_kwargs={
+            "features_extractor_class": GWFeaturesExtractor,
+            "features_extractor_kwargs": arguments,
+        },
     )
     extractor = model.policy.features_extractor
     assert same_weights(extractor.gw, gw)  # ortho_init left them as they were
@@ -349,8 +381,13 @@ def test_features_are_workspace_vectors(workspaces):
     gw = workspaces[FACTORY]
     venv = make_vec(FACTORY, 3, seed=0)
     arguments = {"gw": gw, "attention": "best"}
-    settings = {"features_extractor_class": GWFeaturesExtractor, "features_extractor_kwargs": arguments}
-    policy = PPO("MultiInputPolicy", venv, n_steps=4, batch_size=4, policy_kwargs=settings, device="cpu").policy
+    settings = {
+        "features_extractor_class": GWFeaturesExtractor,
+        "features_extractor_kwargs": arguments,
+    }
+    policy = PPO(
+        "MultiInputPolicy", venv, n_steps=4, batch_size=4, policy_kwargs=settings, device="cpu"
+    ).policy
     shown = venv.reset()
     with torch.no_grad():
         z = policy.extract_features(policy.obs_to_tensor(shown)[0], policy.features_extractor)

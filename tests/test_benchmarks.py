@@ -17,10 +17,15 @@ def test_finished_cells_are_not_computed_again(tmp_path):
         return [{"accuracy": seed / 10} for seed in seeds]
 
     cells = Cells(tmp_path, "trial")
-    assert cells.run("factory", {"sigma": 1.0}, 1, "weights", lambda: work([1])[0]) == {"accuracy": 0.1}
+    assert cells.run("factory", {"sigma": 1.0}, 1, "weights", lambda: work([1])[0]) == {
+        "accuracy": 0.1
+    }
     found = cells.run_together("factory", {"sigma": 1.0}, range(3), "weights", work)
     assert found == [{"accuracy": 0.0}, {"accuracy": 0.1}, {"accuracy": 0.2}]
-    assert Cells(tmp_path, "trial").run_together("factory", {"sigma": 1.0}, range(3), "weights", work) == found
+    assert (
+        Cells(tmp_path, "trial").run_together("factory", {"sigma": 1.0}, range(3), "weights", work)
+        == found
+    )
     assert computed == [[1], [0, 2]]
     Cells(tmp_path, "trial").run_together("factory", {"sigma": 1.0}, [0], "other weights", work)
     assert computed[-1] == [0]
@@ -52,26 +57,45 @@ def test_intervals():
 
 
 def test_summaries_hold_what_readers_expect(tmp_path):
-    row = make_row("noise/fixed/none", "factory", {"sigma": 3.0}, "accuracy", [0.5, 0.7], "noise", published=0.33)
+    row = make_row(
+        "noise/fixed/none",
+        "factory",
+        {"sigma": 3.0},
+        "accuracy",
+        [0.5, 0.7],
+        "noise",
+        published=0.33,
+    )
     document = json.loads(write_summary(tmp_path, "trial", [row]).read_text())
     assert set(document) == {"benchmark", "command", "versions", "rows"}
     assert document["rows"][0] == {
-        "claim": "noise/fixed/none", "scene": "factory", "condition": {"sigma": 3.0}, "metric": "accuracy",
-        "published": 0.33, "measured": pytest.approx(0.6), "low": 0.5, "high": 0.7, "n_seeds": 2,
+        "claim": "noise/fixed/none",
+        "scene": "factory",
+        "condition": {"sigma": 3.0},
+        "metric": "accuracy",
+        "published": 0.33,
+        "measured": pytest.approx(0.6),
+        "low": 0.5,
+        "high": 0.7,
+        "n_seeds": 2,
         "seed_redraws": "noise",
-    }  # fmt: skip
+    }
 
 
 def test_scenes_run_one_by_one_share_a_summary(tmp_path):
     for scene, value in (("factory", 0.5), ("simple_shapes", 0.6), ("factory", 0.7)):
-        write_summary(tmp_path, "trial", [make_row("noise", scene, {}, "accuracy", [value], "noise")])
+        write_summary(
+            tmp_path, "trial", [make_row("noise", scene, {}, "accuracy", [value], "noise")]
+        )
     rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
     assert {row["scene"]: row["measured"] for row in rows} == {"simple_shapes": 0.6, "factory": 0.7}
 
 
 def test_variants_of_a_benchmark_share_a_summary(tmp_path):
     for width, value in ((12, 0.5), (32, 0.6), (12, 0.7)):
-        row = make_row("noise", "factory", {"width": width, "pairs": 50}, "accuracy", [value], "noise")
+        row = make_row(
+            "noise", "factory", {"width": width, "pairs": 50}, "accuracy", [value], "noise"
+        )
         write_summary(tmp_path, "trial", [row], variant=("width",))
     rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
     assert {row["condition"]["width"]: row["measured"] for row in rows} == {32: 0.6, 12: 0.7}
@@ -86,7 +110,9 @@ def test_curves_are_read_along_log_axes():
     assert pairs_for(PAIRS, errors, 0.05) == pytest.approx(1000)
     assert pairs_for(PAIRS, errors, 2.0) == 0.0
     assert pairs_for(PAIRS, errors, 1e-4) == np.inf
-    assert pairs_for(PAIRS, (1.0, 0.1, 0.4, 0.05), 0.1) == pytest.approx(500)  # more pairs need not be used
+    assert pairs_for(PAIRS, (1.0, 0.1, 0.4, 0.05), 0.1) == pytest.approx(
+        500
+    )  # more pairs need not be used
 
 
 def test_label_efficiency_by_hand():

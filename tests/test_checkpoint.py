@@ -52,7 +52,11 @@ def test_damaged_config(folder):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"schema_version": 99}, "version 99"), ({"kind": "agent"}, "'agent'"), ({"scene": "moon"}, "'moon'")],
+    [
+        ({"schema_version": 99}, "version 99"),
+        ({"kind": "agent"}, "'agent'"),
+        ({"scene": "moon"}, "'moon'"),
+    ],
 )
 def test_config_that_does_not_fit(folder, change, message):
     path = folder / "thing.json"

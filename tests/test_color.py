@@ -11,9 +11,9 @@ from gw_envs.color import rgb_from_hls
 
 
 def test_equal_to_opencv_on_every_color_that_is_drawn():
-    grid = np.stack(np.meshgrid(np.arange(181), np.arange(0, 256), np.arange(0, 256, 5), indexing="ij"), -1).reshape(
-        -1, 3
-    )
+    grid = np.stack(
+        np.meshgrid(np.arange(181), np.arange(0, 256), np.arange(0, 256, 5), indexing="ij"), -1
+    ).reshape(-1, 3)
     expected = cv2.cvtColor(grid.astype(np.uint8)[:, None], cv2.COLOR_HLS2RGB)[:, 0]
     assert np.array_equal(rgb_from_hls(grid), expected)
 

@@ -32,21 +32,33 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
 
     monkeypatch.setattr(compared, "train_workspaces", counted)
     models = ("tr", "cont")
-    arguments = translation.Arguments("factory", models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path)
+    arguments = translation.Arguments(
+        "factory", models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path
+    )
     translation.main(arguments)
     assert len(trained) == len(models) * (len(compared.SEARCH) + len(PAIRS))
     translation.main(arguments)
-    reading = classification.Arguments("factory", models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path)
+    reading = classification.Arguments(
+        "factory", models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path
+    )
     classification.main(reading)
     odd_one_out.main(
-        odd_one_out.Arguments("factory", pairs=300, models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path)
+        odd_one_out.Arguments(
+            "factory", pairs=300, models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path
+        )
     )
     assert len(trained) == len(models) * (len(compared.SEARCH) + len(PAIRS))
 
     rows = json.loads((tmp_path / "translation.json").read_text())["rows"]
     ratios = [row for row in rows if row["claim"] == "translation/label_efficiency/tr"]
-    assert {row["condition"]["of"] for row in ratios} == {"attributes->language", "language->attributes", "all"}
-    assert all(row["measured"] >= 1.0 and row["n_seeds"] == 2 for row in ratios)  # more pairs may be left unused
+    assert {row["condition"]["of"] for row in ratios} == {
+        "attributes->language",
+        "language->attributes",
+        "all",
+    }
+    assert all(
+        row["measured"] >= 1.0 and row["n_seeds"] == 2 for row in ratios
+    )  # more pairs may be left unused
     assert "Rules." in capsys.readouterr().out
     rows = json.loads((tmp_path / "classification.json").read_text())["rows"]
     kinds = {row["claim"].split("/")[1] for row in rows}
@@ -62,9 +74,15 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
 def test_workspaces_come_back_from_disk_to_the_bit(tiny, tmp_path):
     setting = (3e-3, 1e-3)
     made = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [0, 1], setting)
-    read = Compared("factory", MODALITIES, SHAPE, 4, tmp_path).workspaces("tr", 60, [1], setting)[0].state_dict()
+    read = (
+        Compared("factory", MODALITIES, SHAPE, 4, tmp_path)
+        .workspaces("tr", 60, [1], setting)[0]
+        .state_dict()
+    )
     assert all(torch.equal(value, read[name]) for name, value in made[1].state_dict().items())
-    assert not torch.equal(made[0].log_scale * 0 + made[0].encoders["language"][0].weight.sum(), read["log_scale"])
+    assert not torch.equal(
+        made[0].log_scale * 0 + made[0].encoders["language"][0].weight.sum(), read["log_scale"]
+    )
 
 
 def test_fewer_pairs_are_among_the_more():
@@ -76,7 +94,9 @@ def test_fewer_pairs_are_among_the_more():
 def test_zero_shot_by_hand():
     prototypes = np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 3.0]])
     known, rows = np.array([4, 4, 7]), np.array([[5.0, 1.0], [0.1, 0.2], [1.0, 0.0]])
-    assert classification.zero_shot(prototypes, known, rows, np.array([4, 7, 7])) == pytest.approx(2 / 3)
+    assert classification.zero_shot(prototypes, known, rows, np.array([4, 7, 7])) == pytest.approx(
+        2 / 3
+    )
 
 
 def test_triplets_have_one_odd_item():

@@ -26,7 +26,11 @@ def test_every_agent_is_trained_once_and_tested_on_all_it_can_be_given(tiny, tmp
     arguments = Arguments("simple_shapes", sources=("attributes", "all"), out=tmp_path)
     control.main(arguments)
     control.main(arguments)
-    agents = [("gw", ("attributes",)), ("gw", control.MODALITIES), ("concatenation", control.MODALITIES)]
+    agents = [
+        ("gw", ("attributes",)),
+        ("gw", control.MODALITIES),
+        ("concatenation", control.MODALITIES),
+    ]
     assert set(trained) == set(agents)
     assert len(trained) == len(agents) + 1  # the one without a modality takes its finished agent up
 
@@ -42,13 +46,17 @@ def test_every_agent_is_trained_once_and_tested_on_all_it_can_be_given(tiny, tmp
     failing = [row for row in rows if row["claim"].startswith("control/corrupted")]
     kinds = {row["claim"].split("/")[2] for row in failing}
     assert kinds == {*control.KINDS, "missing"}
-    assert len(failing) == 2 * 2 * (len(control.KINDS) + len(control.MODALITIES))  # attention or not; two metrics
+    assert len(failing) == 2 * 2 * (
+        len(control.KINDS) + len(control.MODALITIES)
+    )  # attention or not; two metrics
     assert all(0.0 <= row["measured"] <= 1.0 for row in rows if row["metric"] == "success")
     assert (tmp_path / "control_simple_shapes.png").stat().st_size > 10_000
 
 
 def test_bad_arguments_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"unknown source 'touch'.*image, attributes, language, all"):
+    with pytest.raises(
+        ValueError, match=r"unknown source 'touch'.*image, attributes, language, all"
+    ):
         control.main(Arguments(sources=("touch",), out=tmp_path))
     with pytest.raises(ValueError, match=r"unknown encoder 'clip'.*gw"):
         control.main(Arguments(encoders=("clip",), out=tmp_path))
@@ -58,7 +66,10 @@ def test_bad_arguments_are_refused(tmp_path):
 
 def test_transfer_is_a_share_of_what_is_learned_in_the_modality_itself():
     def run(**returns):
-        return {"curve": [], "tests": {test: {"return": value, "success": 0.5} for test, value in returns.items()}}
+        return {
+            "curve": [],
+            "tests": {test: {"return": value, "success": 0.5} for test, value in returns.items()},
+        }
 
     scale = {"random": {"return": -2.0}, "expert": {"return": 8.0}}
     found = {
@@ -67,14 +78,31 @@ def test_transfer_is_a_share_of_what_is_learned_in_the_modality_itself():
         ("gw", "language"): [run(image=2.0, attributes=3.0, language=4.0)],
     }
     rows = control.rows_of("simple_shapes", found, scale)
-    shares = {(row.condition["train"], row.condition["test"]): row.measured for row in rows if row.metric == "share"}
-    between = {("image", "attributes"): 0.8, ("language", "attributes"): 0.5, ("attributes", "image"): 5 / 9}
-    of_captions = {("image", "language"): 2 / 6, ("attributes", "language"): 3 / 6, ("language", "image"): 4 / 9}
+    shares = {
+        (row.condition["train"], row.condition["test"]): row.measured
+        for row in rows
+        if row.metric == "share"
+    }
+    between = {
+        ("image", "attributes"): 0.8,
+        ("language", "attributes"): 0.5,
+        ("attributes", "image"): 5 / 9,
+    }
+    of_captions = {
+        ("image", "language"): 2 / 6,
+        ("attributes", "language"): 3 / 6,
+        ("language", "image"): 4 / 9,
+    }
     assert shares == pytest.approx(between | of_captions)
 
-    found["gw", "image"] = [run(image=6.9, attributes=6.0, language=0.0)]  # now no policy is good at images
+    found["gw", "image"] = [
+        run(image=6.9, attributes=6.0, language=0.0)
+    ]  # now no policy is good at images
     rows = control.rows_of("simple_shapes", found, scale)
-    assert {row.condition["test"] for row in rows if row.metric == "share"} == {"attributes", "language"}
+    assert {row.condition["test"] for row in rows if row.metric == "share"} == {
+        "attributes",
+        "language",
+    }
 
 
 def test_seeds_are_a_limit():
@@ -84,6 +112,10 @@ def test_seeds_are_a_limit():
 
 
 def test_the_first_evaluation_with_so_much_success():
-    curve = [{"steps": 0, "success": 0.1}, {"steps": 20, "success": 0.9}, {"steps": 40, "success": 0.8}]
+    curve = [
+        {"steps": 0, "success": 0.1},
+        {"steps": 20, "success": 0.9},
+        {"steps": 40, "success": 0.8},
+    ]
     assert steps_to(curve, 0.9) == 20
     assert steps_to(curve, 0.95) is None

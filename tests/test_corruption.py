@@ -16,7 +16,13 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from gw_agents.sb3 import CorruptVecObservation, make_vec
 from gw_envs import ENV_IDS, MODALITIES
-from gw_envs.corruption import KINDS, Corruption, CorruptObservation, CorruptVectorObservation, corrupt
+from gw_envs.corruption import (
+    KINDS,
+    Corruption,
+    CorruptObservation,
+    CorruptVectorObservation,
+    corrupt,
+)
 from gw_envs.dataset import Sampler
 from gw_envs.language import VOCABULARY
 
@@ -24,7 +30,9 @@ SHAPES = ENV_IDS[0]
 EVERYTHING = {modality: tuple(kinds) for modality, kinds in KINDS.items()}
 ROWS = 200
 
-every_kind = pytest.mark.parametrize(("modality", "kind"), [(name, kind) for name in KINDS for kind in KINDS[name]])
+every_kind = pytest.mark.parametrize(
+    ("modality", "kind"), [(name, kind) for name in KINDS for kind in KINDS[name]]
+)
 every_id = pytest.mark.parametrize("env_id", ENV_IDS)
 rhythms = pytest.mark.parametrize("every", ["episode", "step"])
 
@@ -42,7 +50,9 @@ def fault(seen):
 
     def run(modality, kind, severity, seed=0, only=slice(None)):
         arguments = {"previous": previous[modality][only], "others": others[modality]}
-        return corrupt(modality, kind, rows[modality][only], severity, np.random.default_rng(seed), **arguments)
+        return corrupt(
+            modality, kind, rows[modality][only], severity, np.random.default_rng(seed), **arguments
+        )
 
     return run
 
@@ -112,10 +122,18 @@ def test_the_worst_of_images(seen, fault):
     assert (worst["blackout"] == 0).all()
     noise = worst["noise"].astype(float) - worst["noise"].mean()
     signal = rows - rows.mean(0)
-    assert abs((noise * signal).mean() / (noise.std() * signal.std())) < 0.01  # nothing of the scene is left
-    assert np.ptp(worst["blur"].astype(int), axis=(1, 2)).max() < 0.5 * np.ptp(rows.astype(int), axis=(1, 2)).max()
+    assert (
+        abs((noise * signal).mean() / (noise.std() * signal.std())) < 0.01
+    )  # nothing of the scene is left
+    assert (
+        np.ptp(worst["blur"].astype(int), axis=(1, 2)).max()
+        < 0.5 * np.ptp(rows.astype(int), axis=(1, 2)).max()
+    )
     assert (worst["occlusion"] == worst["occlusion"][:, :1, :1]).all()
-    ranks = [np.linalg.matrix_rank(one.reshape(-1, 3).astype(float), tol=30) for one in worst["color_cast"]]
+    ranks = [
+        np.linalg.matrix_rank(one.reshape(-1, 3).astype(float), tol=30)
+        for one in worst["color_cast"]
+    ]
     assert max(ranks) == 1  # shades of one color
     assert np.array_equal(worst["frozen"], seen[1]["image"])
     elsewhere = {one.tobytes() for one in seen[2]["image"]}
@@ -134,13 +152,17 @@ def test_occlusion_hides_the_fraction_asked_for(seen):
 def test_blur_is_a_gaussian():
     image = np.zeros((1, 64, 64, 3), np.uint8)
     image[0, 32, 32] = 255
-    shown = corrupt("image", "blur", image, 0.25, np.random.default_rng(0))[0, :, :, 0]  # sigma: 0.25 ** 1.5 * 32 = 4
+    shown = corrupt("image", "blur", image, 0.25, np.random.default_rng(0))[
+        0, :, :, 0
+    ]  # sigma: 0.25 ** 1.5 * 32 = 4
     apart = np.arange(64) - 32
     line = np.exp(-(apart**2) / 32.0)
     expected = 255 * np.outer(line, line) / line.sum() ** 2
     assert np.abs(shown - expected).max() <= 0.51
     grey = np.full((1, 64, 64, 3), 77, np.uint8)
-    assert np.array_equal(corrupt("image", "blur", grey, 1.0, np.random.default_rng(0)), grey)  # no dark edges
+    assert np.array_equal(
+        corrupt("image", "blur", grey, 1.0, np.random.default_rng(0)), grey
+    )  # no dark edges
 
 
 def test_the_worst_of_attributes(seen, fault):
@@ -173,7 +195,9 @@ def test_the_worst_of_language(seen, fault):
 
 
 def test_dropped_words_leave_the_rest_in_order(seen, fault):
-    for before, after in zip(seen[0]["language"].tolist(), fault("language", "dropped", 0.5).tolist(), strict=True):
+    for before, after in zip(
+        seen[0]["language"].tolist(), fault("language", "dropped", 0.5).tolist(), strict=True
+    ):
         rest = iter(before)
         assert all(word in rest for word in after if word)
 
@@ -191,7 +215,9 @@ def test_other_rows_serve_as_other_scenes():
 # Around environments.
 
 
-def faulty(env_id=SHAPES, faults=EVERYTHING, modalities=MODALITIES, **arguments) -> CorruptObservation:
+def faulty(
+    env_id=SHAPES, faults=EVERYTHING, modalities=MODALITIES, **arguments
+) -> CorruptObservation:
     return CorruptObservation(gym.make(env_id, modalities=modalities), faults, **arguments)
 
 
@@ -223,8 +249,13 @@ def test_the_environment_notices_nothing(env_id, every):
         for _ in range(20):
             changed += digest(shown) != digest(true)
             assert digest(info) == digest(true_info)
-            assert digest(env.unwrapped.core.state.arrays()) == digest(plain.unwrapped.core.state.arrays())
-            assert env.unwrapped.np_random.bit_generator.state == plain.unwrapped.np_random.bit_generator.state
+            assert digest(env.unwrapped.core.state.arrays()) == digest(
+                plain.unwrapped.core.state.arrays()
+            )
+            assert (
+                env.unwrapped.np_random.bit_generator.state
+                == plain.unwrapped.np_random.bit_generator.state
+            )
             action = random_action(env, rng)
             shown, *rest, info = env.step(action)
             true, *true_rest, true_info = plain.step(action)
@@ -257,12 +288,18 @@ def test_another_process_gives_the_same():
 
 @pytest.mark.parametrize(("every", "stays"), [("episode", True), ("step", False)])
 def test_by_episode_or_by_step(every, stays):
-    env = faulty(faults={"attributes": "bias", "image": ("occlusion", "color_cast")}, severity=0.01, every=every)
+    env = faulty(
+        faults={"attributes": "bias", "image": ("occlusion", "color_cast")},
+        severity=0.01,
+        every=every,
+    )
     constants = []
     for seed in (0, None, None):
         shown = [env.reset(seed=seed)[0], *(env.step(0)[0] for _ in range(8))]
         true = env.unwrapped.core.observe()["attributes"][0]
-        off = [tuple((one["attributes"] - true)[8:]) for one in shown]  # of the color, which never changes
+        off = [
+            tuple((one["attributes"] - true)[8:]) for one in shown
+        ]  # of the color, which never changes
         assert (len(set(off)) == 1) == stays
         assert np.abs(off).max() <= 0.02 + 1e-6
         constants.append(off[0])
@@ -328,7 +365,9 @@ def test_how_many_fail_at_once():
         env.close()
 
 
-@pytest.mark.parametrize("faults", [EVERYTHING, {"language": "empty", "image": "blackout", "attributes": "dropped"}])
+@pytest.mark.parametrize(
+    "faults", [EVERYTHING, {"language": "empty", "image": "blackout", "attributes": "dropped"}]
+)
 def test_all_modalities_at_once(faults):
     env = faulty(faults=faults)
     shown = env.reset(seed=0)[0]
@@ -367,7 +406,9 @@ def test_rows_of_a_batch_equal_single_environments(env_id, mode):
 def test_stable_baselines_rows_equal_single_environments(every):
     arguments = {"severity": (0.1, 1.0), "every": every}
     limit = {"max_episode_steps": 6}
-    ours = CorruptVecObservation(make_vec(SHAPES, n_envs=3, seed=5, **limit), EVERYTHING, **arguments)
+    ours = CorruptVecObservation(
+        make_vec(SHAPES, n_envs=3, seed=5, **limit), EVERYTHING, **arguments
+    )
     theirs = make_vec_env(
         SHAPES,
         3,
@@ -376,7 +417,9 @@ def test_stable_baselines_rows_equal_single_environments(every):
         wrapper_class=CorruptObservation,
         wrapper_kwargs={"faults": EVERYTHING, **arguments},
     )
-    outside = CorruptVecObservation(make_vec_env(SHAPES, 3, 5, env_kwargs=limit), EVERYTHING, **arguments)
+    outside = CorruptVecObservation(
+        make_vec_env(SHAPES, 3, 5, env_kwargs=limit), EVERYTHING, **arguments
+    )
     venvs = (ours, theirs, outside)
     assert len({digest(venv.reset()) for venv in venvs}) == 1
     ended = 0
@@ -410,7 +453,10 @@ WRONG = [
         "language cannot be corrupted, as it is not observed.* holds attributes, image",
     ),
     ({"faults": {"smell": "strong"}}, "unknown modality 'smell'"),
-    ({"faults": {"image": "fog"}}, "unknown kind 'fog' of corrupted image: the kinds are blackout, noise"),
+    (
+        {"faults": {"image": "fog"}},
+        "unknown kind 'fog' of corrupted image: the kinds are blackout, noise",
+    ),
     ({"faults": {"attributes": ("bias", "blur")}}, "unknown kind 'blur' of corrupted attributes"),
     ({"faults": {"image": ()}}, "has no kind"),
     ({"faults": {}}, r"faults is \{\}: give modalities with their kinds"),
@@ -421,8 +467,14 @@ WRONG = [
     ({"seed": -1}, "seed is -1"),
     ({"seed": 0.5}, "seed is 0.5"),
     ({"faults": {"image": "other_scene"}, "others": {}}, "`others` has no image"),
-    ({"faults": {"image": "other_scene"}, "others": {"image": np.zeros((4, 8, 8, 3), np.uint8)}}, "`others` of image"),
-    ({"faults": {"image": "other_scene"}, "others": {"image": np.zeros((4, 32, 32, 3))}}, "image rows are float64"),
+    (
+        {"faults": {"image": "other_scene"}, "others": {"image": np.zeros((4, 8, 8, 3), np.uint8)}},
+        "`others` of image",
+    ),
+    (
+        {"faults": {"image": "other_scene"}, "others": {"image": np.zeros((4, 32, 32, 3))}},
+        "image rows are float64",
+    ),
 ]
 
 
@@ -474,7 +526,13 @@ def test_wrong_arrays(seen):
     for modality, kind, array, severity, message in (
         ("image", "blur", rows["image"], 1.01, "severity is 1.01"),
         ("image", "blur", rows["image"], np.full(ROWS, np.nan), "severity is nan: it must"),
-        ("image", "blur", rows["image"], np.zeros(3), r"severity has shape \(3,\): give one number, or one for each"),
+        (
+            "image",
+            "blur",
+            rows["image"],
+            np.zeros(3),
+            r"severity has shape \(3,\): give one number, or one for each",
+        ),
         (
             "image",
             "blur",

@@ -44,7 +44,9 @@ def test_collecting_is_seeded_and_batched_alike(scene, policy, monkeypatch):
     sample = collect(scene, "train", 5, **arguments)
     rows = len(sample["episode"])
     assert rows == 5 if policy == "reset" else rows > 25
-    assert {len(sample[name]) for name in ("image", "attributes", "language", "step", "state")} == {rows}
+    assert {len(sample[name]) for name in ("image", "attributes", "language", "step", "state")} == {
+        rows
+    }
     assert digest(plain(collect(scene, "train", 5, **arguments))) == digest(plain(sample))
     monkeypatch.setattr(dataset, "EPISODE_BATCH", 2)
     monkeypatch.setattr(dataset, "VIEW_BATCH", 3)
@@ -68,19 +70,26 @@ def test_collecting_is_what_environments_show(scene):
             for name, value in shown.items():
                 assert np.array_equal(sample[name][row], value)
             if row != here[-1]:
-                shown, _, over, _, _ = env.step(expert_actions(scene, shown["attributes"], "continuous"))
+                shown, _, over, _, _ = env.step(
+                    expert_actions(scene, shown["attributes"], "continuous")
+                )
     env.close()
 
 
 def test_splits_share_no_seed():
     last = 2**28 - 1
-    seeds = {episode_seed(split, seed, n) for split in SPLITS for seed in (0, 1, last) for n in range(50)}
+    seeds = {
+        episode_seed(split, seed, n) for split in SPLITS for seed in (0, 1, last) for n in range(50)
+    }
     assert len(seeds) == 3 * 3 * 50
     assert min(seeds) >= 2**60
     ends = [(episode_seed(split, 0, 0), episode_seed(split, last, 2**32 - 1)) for split in SPLITS]
     assert all(first <= last for first, last in ends)
     assert all(ends[n][1] < ends[n + 1][0] for n in range(2))
-    firsts = [digest(collect("simple_shapes", split, 3, modalities="attributes")["attributes"]) for split in SPLITS]
+    firsts = [
+        digest(collect("simple_shapes", split, 3, modalities="attributes")["attributes"])
+        for split in SPLITS
+    ]
     assert len(set(firsts)) == 3
     for wrong in ((-1, 0), (2**28, 0), (0, 2**32)):
         with pytest.raises(ValueError, match="must lie in"):
@@ -94,7 +103,9 @@ def test_unpaired_samples_share_no_episode():
         assert set(sample["episode"]) == set(range(4 * number, 4 * number + 4))
         assert {"image", "attributes", "language"} & set(sample) == {name}
         paired = collect("simple_shapes", "train", 12, policy="random", steps_per_episode=2)
-        assert np.array_equal(sample[name], paired[name][np.isin(paired["episode"], sample["episode"])])
+        assert np.array_equal(
+            sample[name], paired[name][np.isin(paired["episode"], sample["episode"])]
+        )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,9 @@ def test_sampler(scene):
 @every_scene
 @pytest.mark.parametrize("actions", ["discrete", "continuous"])
 def test_the_expert_solves_every_episode(scene, actions):
-    sample = collect(scene, "test", 60, seed=7, policy="expert", modalities="attributes", actions=actions)
+    sample = collect(
+        scene, "test", 60, seed=7, policy="expert", modalities="attributes", actions=actions
+    )
     last = np.flatnonzero(np.diff(sample["episode"], append=60))
     task = make_core(scene).task
     values = values_from_attributes(scene, sample["attributes"][last])
@@ -141,7 +154,9 @@ def test_the_expert_solves_every_episode(scene, actions):
 @every_scene
 def test_expert_actions_fit_the_space(scene):
     vectors = collect(scene, "test", 4, modalities="attributes")["attributes"]
-    discrete, continuous = (expert_actions(scene, vectors, actions) for actions in ("discrete", "continuous"))
+    discrete, continuous = (
+        expert_actions(scene, vectors, actions) for actions in ("discrete", "continuous")
+    )
     assert discrete.shape == (4,)
     assert set(discrete) <= set(range(6))
     assert continuous.shape == (4, 3)
@@ -165,7 +180,9 @@ def test_shards_come_back(scene, tmp_path):
     manifest = json.loads((tmp_path / "shards" / "manifest.json").read_text())
     assert manifest["about"] == {"scene": scene, "seed": 0}
     assert [shard["rows"] for shard in manifest["shards"]] == [3, 3, 1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["shards"]  # nothing temporary is left
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "shards"
+    ]  # nothing temporary is left
     with pytest.raises(FileExistsError, match="holds something already"):
         save_shards(tmp_path / "shards", sample)
 
@@ -186,7 +203,10 @@ def test_damaged_shards_are_told(tmp_path):
     shutil.copy(tmp_path / "one" / "shard-00000.npz", shard)
     with pytest.raises(ValueError, match="does not hold the 2 rows"):
         load_shards(folder)
-    for text, message in (("{", "damaged"), ('{"schema_version": 99, "state": null}', "version 99")):
+    for text, message in (
+        ("{", "damaged"),
+        ('{"schema_version": 99, "state": null}', "version 99"),
+    ):
         (folder / "manifest.json").write_text(text)
         with pytest.raises(ValueError, match=message):
             load_shards(folder)

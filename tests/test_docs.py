@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 BLOCK = re.compile(
-    r"^(?:<!-- not run: (?P<reason>.+?) -->\n\s*)?```python\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE
+    r"^(?:<!-- not run: (?P<reason>.+?) -->\n\s*)?```python\n(?P<code>.*?)^```",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -23,8 +24,13 @@ def blocks(page: str) -> list[str]:
 
 def test_blocks_by_hand():
     page = "a\n```python\nx = 1\n```\n<!-- not run: no display -->\n```python\nbroken(\n```\n```bash\nls\n```\n"
-    assert [block.strip() for block in blocks(page + "```python\ny = x\n```\n")] == ["x = 1", "y = x"]
-    assert blocks(page)[0].split("\n")[2] == "x = 1"  # the page's third line, so that errors name the right one
+    assert [block.strip() for block in blocks(page + "```python\ny = x\n```\n")] == [
+        "x = 1",
+        "y = x",
+    ]
+    assert (
+        blocks(page)[0].split("\n")[2] == "x = 1"
+    )  # the page's third line, so that errors name the right one
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -45,7 +51,9 @@ def test_what_it_points_at_is_there(name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_its_commands_exist(name):
-    commands = set(re.findall(r"python (?:-m )?((?:benchmarks/|examples/|gw_agents\.)[\w./]+)", PAGES[name]))
+    commands = set(
+        re.findall(r"python (?:-m )?((?:benchmarks/|examples/|gw_agents\.)[\w./]+)", PAGES[name])
+    )
     for command in commands:
         path = command if command.endswith(".py") else command.replace(".", "/") + ".py"
         assert "__main__" in (ROOT / path).read_text(), command

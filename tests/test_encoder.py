@@ -38,7 +38,9 @@ def test_one_observation_is_a_row_of_the_batch(gw, shown, names, attention):
     assert z.dtype == np.float32
     assert np.abs(z).max() <= 1
     assert np.allclose(sum(weights.values()), 1, atol=1e-5)
-    one, its_weights = gw.encode({name: rows[1] for name, rows in some.items()}, attention, return_weights=True)
+    one, its_weights = gw.encode(
+        {name: rows[1] for name, rows in some.items()}, attention, return_weights=True
+    )
     assert one.shape == (gw.width,)
     assert np.allclose(one, z[1], atol=1e-4)
     assert all(np.isclose(its_weights[name], weights[name][1], atol=1e-4) for name in names)
@@ -48,7 +50,11 @@ def test_explicit_weights(gw, shown):
     pair = {name: shown[name][:4] for name in ("image", "attributes")}
     alone = gw.encode({"image": pair["image"]})
     assert np.allclose(gw.encode(pair, {"image": 1.0, "attributes": 0.0}), alone, atol=1e-5)
-    for bad in ({"image": 1.0}, {"image": 0.7, "attributes": 0.7}, {"image": -1.0, "attributes": 2.0}):
+    for bad in (
+        {"image": 1.0},
+        {"image": 0.7, "attributes": 0.7},
+        {"image": -1.0, "attributes": 2.0},
+    ):
         with pytest.raises(ValueError, match="weights"):
             gw.encode(pair, bad)
 
@@ -62,7 +68,9 @@ def test_translations_are_in_the_environments_own_spaces(gw, shown):
             assert batch.shape == shown[target].shape
             assert batch.dtype == shown[target].dtype
             assert spaces[target].contains(one)
-    assert gw.translate(shown, ("image", "language"), "attributes").shape == shown["attributes"].shape
+    assert (
+        gw.translate(shown, ("image", "language"), "attributes").shape == shown["attributes"].shape
+    )
 
 
 def test_translations_mean_what_they_should(gw, shown):
@@ -93,7 +101,9 @@ def test_the_wrapper_says_which_keys_are_missing(gw):
     with pytest.raises(ValueError, match="misses image"):
         GWObservation(gym.make("CartPole-v1"), gw, ("image",))
     with pytest.raises(ValueError, match="misses language"):
-        GWObservation(gym.make(IDS[gw.scene.name], modalities=("image",)), gw, ("image", "language"))
+        GWObservation(
+            gym.make(IDS[gw.scene.name], modalities=("image",)), gw, ("image", "language")
+        )
 
 
 @pytest.mark.parametrize(

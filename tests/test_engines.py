@@ -13,7 +13,15 @@ import pytest
 import tyro
 from tiny_cells import double, killed_once, killed_or_wrong
 
-from benchmarks import classification, control, domains, engines, noise_robustness, odd_one_out, translation
+from benchmarks import (
+    classification,
+    control,
+    domains,
+    engines,
+    noise_robustness,
+    odd_one_out,
+    translation,
+)
 from benchmarks.common import Cells
 from benchmarks.engines import CellsFailed, Sweep, Task
 
@@ -23,7 +31,10 @@ ELSEWHERE = EVERYWHERE[1:]
 
 
 def tasks(work, seeds, *arguments, after=()):
-    return [Task("factory", {"work": work.__name__}, [seed], "", work, arguments, after) for seed in seeds]
+    return [
+        Task("factory", {"work": work.__name__}, [seed], "", work, arguments, after)
+        for seed in seeds
+    ]
 
 
 def sweep(engine: str) -> Sweep:
@@ -36,7 +47,9 @@ def test_every_engine_comes_to_the_same(engine, tmp_path):
     assert sweep(engine).compute(cells, tasks(double, range(2))) == [[{"value": 0}], [{"value": 2}]]
     first = Task("factory", {"search": "offset"}, [100], "", double, (7,))
     together = [Task("factory", {"work": "double"}, range(4), "", double, (1,), (first,))]
-    values = [cell["value"] for cells_of in sweep(engine).compute(cells, together) for cell in cells_of]
+    values = [
+        cell["value"] for cells_of in sweep(engine).compute(cells, together) for cell in cells_of
+    ]
     assert values == [0, 2, 4 + 1 + 207, 6 + 1 + 207]  # the first two were finished
     lines = [json.loads(line) for line in (tmp_path / "trial.jsonl").read_text().splitlines()]
     assert [line["seed"] for line in lines[2:]] == [100, 2, 3]
@@ -70,8 +83,16 @@ def test_a_cell_that_cannot_be_computed_stops_no_other(engine, tmp_path):
     cells = Cells(tmp_path, "trial")
     with pytest.raises(CellsFailed, match="2 of 5 tasks failed") as failure:
         sweep(engine).compute(cells, tasks(killed_or_wrong, range(5)))
-    assert "seed 1: its worker was" in str(failure.value) or "two is one too many" in str(failure.value)
-    assert [cells.has("factory", {"work": "killed_or_wrong"}, seed, "") for seed in range(5)] == [1, 0, 0, 1, 1]
+    assert "seed 1: its worker was" in str(failure.value) or "two is one too many" in str(
+        failure.value
+    )
+    assert [cells.has("factory", {"work": "killed_or_wrong"}, seed, "") for seed in range(5)] == [
+        1,
+        0,
+        0,
+        1,
+        1,
+    ]
 
 
 def test_the_serial_engine_raises_the_error_itself(tmp_path):
@@ -86,7 +107,9 @@ def test_idle_workers_may_be_killed(tmp_path):
     for worker in pool.idle:
         worker.process.kill()
         worker.process.join()
-    assert sweep("process").compute(cells, tasks(double, range(3, 6))) == [[{"value": 2 * s}] for s in range(3, 6)]
+    assert sweep("process").compute(cells, tasks(double, range(3, 6))) == [
+        [{"value": 2 * s}] for s in range(3, 6)
+    ]
 
 
 def test_killed_workers_and_drivers_lose_nothing_and_double_nothing(tmp_path):
@@ -124,7 +147,9 @@ def is_alive(process: int) -> bool:
 def test_a_second_driver_of_a_folder_is_refused(tmp_path):
     with (tmp_path / "trial.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BlockingIOError, match=f"another run is writing trial.jsonl in {tmp_path}: wait"):
+        with pytest.raises(
+            BlockingIOError, match=f"another run is writing trial.jsonl in {tmp_path}: wait"
+        ):
             Cells(tmp_path, "trial")
         Cells(tmp_path, "another")
 
@@ -152,7 +177,9 @@ def test_an_engine_that_is_not_installed_names_its_extra(monkeypatch):
 @needs_ray
 def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     start = time.monotonic()
-    with pytest.raises(ConnectionError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 within 20 seconds"):
+    with pytest.raises(
+        ConnectionError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 within 20 seconds"
+    ):
         engines.check_address("127.0.0.1:1")
     assert time.monotonic() - start < 25
 
@@ -171,7 +198,8 @@ def test_a_benchmark_comes_to_the_same_in_processes(tmp_path):
     arguments = ("simple_shapes", "random", 20)
     trial = [Task("simple_shapes", {"actor": "random"}, [0], "20", control.compute_ends, arguments)]
     found = [
-        where.compute(Cells(tmp_path / where.engine, "control"), trial) for where in (Sweep(), Sweep("process", 1))
+        where.compute(Cells(tmp_path / where.engine, "control"), trial)
+        for where in (Sweep(), Sweep("process", 1))
     ]
     assert found[0] == found[1]
     assert found[0][0][0].keys() >= {"return", "success"}

@@ -43,7 +43,9 @@ def test_gymnasium_checker(env_id, arguments, monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_gymnasium(gym.make(env_id, render_mode="rgb_array", **arguments).unwrapped)
-    assert all("no display" in message for message in messages(caught))  # the checker tries every render mode
+    assert all(
+        "no display" in message for message in messages(caught)
+    )  # the checker tries every render mode
 
 
 @every_id
@@ -55,7 +57,9 @@ def test_sb3_checker(env_id, actions):
         check_sb3(env)
     small = env.unwrapped.core.image_size < 36
     assert len(caught) == small
-    assert all("minimal resolution for an image is 36x36" in message for message in messages(caught))
+    assert all(
+        "minimal resolution for an image is 36x36" in message for message in messages(caught)
+    )
     env.close()
 
 
@@ -85,15 +89,23 @@ def other_process():
 
 @every_id
 def test_another_process_gives_the_same(env_id, other_process):
-    there = other_process.submit(rollout_of, env_id, 60, 11, actions="continuous", layout=layouts(env_id)[-1])
-    assert there.result() == rollout_of(env_id, 60, 11, actions="continuous", layout=layouts(env_id)[-1])
+    there = other_process.submit(
+        rollout_of, env_id, 60, 11, actions="continuous", layout=layouts(env_id)[-1]
+    )
+    assert there.result() == rollout_of(
+        env_id, 60, 11, actions="continuous", layout=layouts(env_id)[-1]
+    )
 
 
 @every_id
 @pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
 def test_every_combination_of_arguments(env_id, modalities):
-    for layout, actions, language in product(layouts(env_id), ("discrete", "continuous"), ("tokens", "text")):
-        env = gym.make(env_id, modalities=modalities, actions=actions, language=language, layout=layout)
+    for layout, actions, language in product(
+        layouts(env_id), ("discrete", "continuous"), ("tokens", "text")
+    ):
+        env = gym.make(
+            env_id, modalities=modalities, actions=actions, language=language, layout=layout
+        )
         rng = np.random.default_rng(0)
         steps = [env.reset(seed=1), *(env.step(random_action(env, rng))[::4] for _ in range(3))]
         for observation, info in steps:
@@ -164,7 +176,10 @@ def test_views_draw_no_random_numbers(env_id):
     for action in range(6):
         looked.render()
         with_looks.append(digest(*looked.step(action)))
-    assert with_looks == [digest(*plain.reset(seed=7)), *(digest(*plain.step(action)) for action in range(6))]
+    assert with_looks == [
+        digest(*plain.reset(seed=7)),
+        *(digest(*plain.step(action)) for action in range(6)),
+    ]
     for made in (env, looked, plain):
         made.close()
 
@@ -272,7 +287,9 @@ def test_wrong_arguments(env_id, arguments, message):
 @every_id
 @pytest.mark.parametrize("num_envs", [0, -1, 1.5, True])
 def test_wrong_number_of_environments(env_id, num_envs):
-    with pytest.raises(ValueError, match=r"num_envs is .*: it must be a whole number of at least 1"):
+    with pytest.raises(
+        ValueError, match=r"num_envs is .*: it must be a whole number of at least 1"
+    ):
         gym.make_vec(env_id, num_envs=num_envs)
 
 

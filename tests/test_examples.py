@@ -66,7 +66,9 @@ def test_hyperparameters_for_the_zoo(env_id):
         ((name, arguments),) = wrapper.items()
         module, _, kind = name.rpartition(".")
         venv = getattr(import_module(module), kind)(venv, **arguments)
-    PPO(settings.pop("policy"), venv, device="cpu", **{**settings, "n_steps": 8, "batch_size": 16}).learn(16)
+    PPO(
+        settings.pop("policy"), venv, device="cpu", **{**settings, "n_steps": 8, "batch_size": 16}
+    ).learn(16)
     venv.close()
 
 
@@ -75,5 +77,10 @@ def test_the_zoo_trains(tmp_path):
     command = "-m rl_zoo3.train --gym-packages gw_envs --algo ppo --env GWSimpleShapes-v0 --seed 0 --eval-freq -1 -n 32"
     small = ["--hyperparams", "n_envs:2", "n_steps:16", "batch_size:16"]
     files = ["--conf-file", str(ZOO), "--log-folder", str(tmp_path)]
-    subprocess.run([sys.executable, *command.split(), *files, *small], check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [sys.executable, *command.split(), *files, *small],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
     assert list(tmp_path.rglob("GWSimpleShapes-v0.zip"))

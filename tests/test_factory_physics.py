@@ -54,7 +54,9 @@ def commands(seed, count):
 
 def rollout(simulation, seed, count=40):
     """(count, 4) poses and collisions from a random scene under random commands."""
-    state = FactoryState.sample(np.random.default_rng(seed), layout="random" if seed % 2 else "fixed")
+    state = FactoryState.sample(
+        np.random.default_rng(seed), layout="random" if seed % 2 else "fixed"
+    )
     simulation.reset(poses_of(state)[0], state.landmarks[0])
     return np.array([[*pose, hit] for pose, hit in map(simulation.step, commands(seed, count))])
 
@@ -77,7 +79,9 @@ def test_free_motion_is_what_was_asked(simulation):
     pose = np.array([0.0, 0.1, 6.2])
     simulation.reset(pose, FIXED_LAYOUT)
     for velocity in rng.uniform(-1, 1, (200, 3)) * FULL_SPEED:
-        velocity[:2] = np.where(np.abs(pose[:2] + velocity[:2] * STEP_SECONDS) > 0.4, -velocity[:2], velocity[:2])
+        velocity[:2] = np.where(
+            np.abs(pose[:2] + velocity[:2] * STEP_SECONDS) > 0.4, -velocity[:2], velocity[:2]
+        )
         asked = pose + velocity * STEP_SECONDS
         pose, hit = simulation.step(velocity)
         assert not hit
@@ -151,7 +155,9 @@ def test_interleaved_simulations_equal_separate_ones(simulation):
     alone = [rollout(simulation, seed) for seed in (1, 2, 3)]
     several = [FactorySimulation() for _ in alone]
     for seed, one in enumerate(several, 1):
-        state = FactoryState.sample(np.random.default_rng(seed), layout="random" if seed % 2 else "fixed")
+        state = FactoryState.sample(
+            np.random.default_rng(seed), layout="random" if seed % 2 else "fixed"
+        )
         one.reset(poses_of(state)[0], state.landmarks[0])
     velocities = [commands(seed, 40) for seed in (1, 2, 3)]
     for tick in range(40):
@@ -209,7 +215,9 @@ def test_fast_camera_draws_what_the_full_one_draws(size):
     anywhere = FactoryState.sample(np.random.default_rng(size), 1000 if size == 64 else 200)
     state = FactoryState.concatenate([crowded(30, size), anywhere])
     if size == 64:
-        state = FactoryState.concatenate([state, FactoryState.sample(np.random.default_rng(1), 10, "random")])
+        state = FactoryState.concatenate(
+            [state, FactoryState.sample(np.random.default_rng(1), 10, "random")]
+        )
     fast, full = camera.render(state), camera.render_full(state, shadow=False)
     assert fast.shape == (len(state), size, size, 3)
     assert fast.dtype == np.uint8
@@ -236,7 +244,9 @@ def test_edges_through_a_pixels_centre_are_drawn_as_in_the_full_picture(size, x,
 
 
 def test_pictures_depend_on_the_state_alone(camera):
-    state = FactoryState.concatenate([crowded(12, 0), FactoryState.sample(np.random.default_rng(2), 4, "random")])
+    state = FactoryState.concatenate(
+        [crowded(12, 0), FactoryState.sample(np.random.default_rng(2), 4, "random")]
+    )
     together = camera.render(state)
     order = np.random.default_rng(0).permutation(len(state))
     camera.render_full(state[:1], 48)
@@ -256,7 +266,10 @@ def test_copies_have_a_renderer_of_their_own(camera):
 
 
 def test_little_scenery_is_remembered():
-    camera, state = FactoryCamera(64, layouts=2), FactoryState.sample(np.random.default_rng(2), 4, "random")
+    camera, state = (
+        FactoryCamera(64, layouts=2),
+        FactoryState.sample(np.random.default_rng(2), 4, "random"),
+    )
     expected = camera.render(state)
     assert len(camera._backgrounds) == 2
     assert np.array_equal(camera.render(state[::-1]), expected[::-1])
@@ -328,7 +341,9 @@ def test_sampled_scenes_are_valid(layout, count):
 
 def test_sampling_depends_on_the_generator_alone():
     for layout in ("fixed", "random"):
-        first, second = (FactoryState.sample(np.random.default_rng(7), 20, layout).arrays() for _ in range(2))
+        first, second = (
+            FactoryState.sample(np.random.default_rng(7), 20, layout).arrays() for _ in range(2)
+        )
         assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 

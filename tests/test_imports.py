@@ -12,7 +12,8 @@ FILES = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 CONTRACT = tuple(
-    f"gw_envs.{name}" for name in ("observation", "language", "labels", "dataset", "assets", "corruption", "vision")
+    f"gw_envs.{name}"
+    for name in ("observation", "language", "labels", "dataset", "assets", "corruption", "vision")
 )
 """What agents may know of the environments."""
 STABLE_BASELINES = {"gw_agents/sb3.py", "gw_agents/agents.py", "gw_agents/train.py"}
@@ -44,7 +45,9 @@ def within(name: str, *packages: str) -> bool:
 def importers(*packages: str, folders: tuple[str, ...] = ("gw_envs/", "gw_agents/")) -> set[str]:
     """The files under `folders` that import one of `packages` or a part of it."""
     return {
-        file for file in FILES if file.startswith(folders) and any(within(name, *packages) for name in imports(file))
+        file
+        for file in FILES
+        if file.startswith(folders) and any(within(name, *packages) for name in imports(file))
     }
 
 
@@ -58,7 +61,9 @@ def test_environments_know_no_agents():
     assert importers("gw_agents", "torch", "stable_baselines3", folders=("gw_envs/",)) == set()
 
 
-@pytest.mark.parametrize(("scene", "other"), [("simple_shapes", "factory"), ("factory", "simple_shapes")])
+@pytest.mark.parametrize(
+    ("scene", "other"), [("simple_shapes", "factory"), ("factory", "simple_shapes")]
+)
 def test_scenes_do_not_know_each_other(scene, other):
     assert importers(f"gw_envs.{other}", folders=(f"gw_envs/{scene}/",)) == set()
 
@@ -76,7 +81,9 @@ def test_nothing_imports_benchmarks():
 def test_agents_know_the_contract_only():
     for file in FILES:
         if file.startswith("gw_agents/"):
-            known = {name for name in imports(file) if within(name, "gw_envs") and name != "gw_envs"}
+            known = {
+                name for name in imports(file) if within(name, "gw_envs") and name != "gw_envs"
+            }
             assert all(within(name, *CONTRACT) for name in known), (file, known)
 
 
@@ -84,11 +91,17 @@ def test_workspace_knows_the_domains_base_only():
     for file in FILES:
         if file.startswith("gw_agents/workspace/"):
             known = {name for name in imports(file) if within(name, "gw_agents", "gw_envs")}
-            assert all(within(name, "gw_agents.workspace", "gw_agents.domains.base") for name in known), (file, known)
+            assert all(
+                within(name, "gw_agents.workspace", "gw_agents.domains.base") for name in known
+            ), (file, known)
 
 
 def test_losses_import_no_model():
-    assert not {name for name in imports("gw_agents/workspace/losses.py") if within(name, "gw_agents", "gw_envs")}
+    assert not {
+        name
+        for name in imports("gw_agents/workspace/losses.py")
+        if within(name, "gw_agents", "gw_envs")
+    }
 
 
 def test_one_caller_of_pybullet():

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gw_envs.factory.state import FIXED_LAYOUT, FactoryState
-from gw_envs.language import VOCABULARY, caption_truth, captions_true, parse, plain_tokens, sentences, tokens
+from gw_envs.language import (
+    VOCABULARY,
+    caption_truth,
+    captions_true,
+    parse,
+    plain_tokens,
+    sentences,
+    tokens,
+)
 from gw_envs.language.colors import COLORS, palette
 from gw_envs.language.parser import read
 from gw_envs.language.registry import grammar_of_scene, grammar_of_state
@@ -49,10 +57,16 @@ def moved_out(state, slot: str):
         return replace(state, rotation=(state.rotation + 0.8) % (2 * np.pi))
     if isinstance(state, SimpleShapesState):
         return replace(state, x=np.where(state.x > 15, state.x - 6, state.x + 6))
-    return replace(state, x=np.where(state.x > 0, state.x - 1.1, state.x + 1.1), landmarks=state.landmarks + AWAY)
+    return replace(
+        state,
+        x=np.where(state.x > 0, state.x - 1.1, state.x + 1.1),
+        landmarks=state.landmarks + AWAY,
+    )
 
 
-def one(seed: int, x: float, y: float, size: float, rotation: float, rgb: tuple[int, ...], shape: int):
+def one(
+    seed: int, x: float, y: float, size: float, rotation: float, rgb: tuple[int, ...], shape: int
+):
     """A batch of one of each scene; x and y in 0..1."""
     turn, paint, seeds = np.array([rotation]), np.array([rgb], dtype=np.uint8), np.array([seed])
     centre = [np.array([7 + 17 * value]) for value in (x, y)]
@@ -85,7 +99,9 @@ def test_every_caption_is_read_back_and_true(scenes):
         assert VOCABULARY.decode(VOCABULARY.encode(sentence)) == sentence
         assert np.array_equal(VOCABULARY.encode(sentence), tokens(state)[0])
         said, plainly = parse(scene, sentence), parse(scene, plain)
-        assert [(c.slot, c.variant, c.meaning) for c in said] == [(c.slot, c.variant, c.meaning) for c in plainly]
+        assert [(c.slot, c.variant, c.meaning) for c in said] == [
+            (c.slot, c.variant, c.meaning) for c in plainly
+        ]
         assert read(scene, plain)[0] == 0
 
 
@@ -143,7 +159,9 @@ def test_grammar_is_rich_and_unambiguous(scene):
     assert len(set(texts)) == len(texts)
     assert len(grammar.structures) >= 7
     for items in grammar.items:
-        assert sorted(item.slot for item in items if item.slot >= 0) == list(range(len(grammar.slots)))
+        assert sorted(item.slot for item in items if item.slot >= 0) == list(
+            range(len(grammar.slots))
+        )
     for slot in grammar.slots:
         assert all(len(texts) >= 2 for variant in slot.variants for texts in variant.wordings)
     assert len(set(COLORS)) == len(COLORS) > 100
@@ -160,7 +178,9 @@ def test_vocabulary():
     assert ids.shape == (MAX_TOKENS,)
     assert ids.dtype == np.int64
     framed = [START, *ids[ids != PAD], END, 5, PAD]
-    assert VOCABULARY.decode(framed) == "The kite is small and red. It is on the left, pointing north."
+    assert (
+        VOCABULARY.decode(framed) == "The kite is small and red. It is on the left, pointing north."
+    )
     with pytest.raises(ValueError, match="'banana' is not a word"):
         VOCABULARY.encode("a small banana")
     with pytest.raises(ValueError, match=f"at most {MAX_TOKENS}"):
@@ -210,7 +230,10 @@ def test_known_scenes_of_simple_shapes():
         (19, 2, 4),
         (24, 2, 6),
     ):
-        assert meanings(replace(shapes, x=np.array([float(x)])))[0, 3:5].tolist() == [6 + coarse, 42 + fine]
+        assert meanings(replace(shapes, x=np.array([float(x)])))[0, 3:5].tolist() == [
+            6 + coarse,
+            42 + fine,
+        ]
     for size, bin_ in ((8.9, 0), (9, 1), (10, 1), (11, 2), (12.99, 2), (13, 3), (14, 3)):
         assert meanings(replace(shapes, size=np.array([float(size)])))[0, 0] == bin_
     for degrees, coarse, fine in (
@@ -222,7 +245,9 @@ def test_known_scenes_of_simple_shapes():
         (270, 6, 12),
         (359, 0, 0),
     ):
-        assert meanings(replace(shapes, rotation=np.array([math.radians(degrees)])))[0, 5:].tolist() == [coarse, fine]
+        assert meanings(replace(shapes, rotation=np.array([math.radians(degrees)])))[
+            0, 5:
+        ].tolist() == [coarse, fine]
 
 
 def test_known_scenes_of_the_factory():
@@ -253,7 +278,10 @@ def test_colors_are_the_nearest_names():
 @pytest.mark.parametrize(
     ("sentence", "message"),
     [
-        ("A small red banana on the left, pointing north.", "up to 'A small red' and expected a shape.*found 'banana'"),
+        (
+            "A small red banana on the left, pointing north.",
+            "up to 'A small red' and expected a shape.*found 'banana'",
+        ),
         ("Hello.", "at the beginning expected a place or a size.*found 'hello'"),
         ("A small", "up to 'A small' and expected a color, found the end"),
         ("An small red kite on the left, pointing north.", "found 'an small'"),
@@ -296,4 +324,9 @@ def test_judging_captions():
 
 def test_import_is_light():
     code = "import sys, gw_envs.language as l; len(l.VOCABULARY); print(*({'matplotlib', 'torch'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )

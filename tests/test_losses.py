@@ -9,7 +9,10 @@ from gw_agents.workspace import losses
 
 
 def test_squared_errors_by_hand():
-    predicted, target = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 0.0]])
+    predicted, target = (
+        torch.tensor([[1.0, 2.0], [0.0, 0.0]]),
+        torch.tensor([[0.0, 0.0], [3.0, 0.0]]),
+    )
     for loss in (losses.translation, losses.demi_cycle, losses.cycle):
         assert loss(predicted, target).item() == pytest.approx((1 + 4 + 9 + 0) / 4)
 
@@ -28,12 +31,19 @@ def test_contrastive_by_hand():
     scale = 2.0
 
     def cross_entropy(similarities, right):
-        return math.log(sum(math.exp(scale * s) for s in similarities)) - scale * similarities[right]
+        return (
+            math.log(sum(math.exp(scale * s) for s in similarities)) - scale * similarities[right]
+        )
 
     given_a = [cross_entropy(rows[0], 0), cross_entropy(rows[1], 1)]
-    given_b = [cross_entropy([rows[0][0], rows[1][0]], 0), cross_entropy([rows[0][1], rows[1][1]], 1)]
+    given_b = [
+        cross_entropy([rows[0][0], rows[1][0]], 0),
+        cross_entropy([rows[0][1], rows[1][1]], 1),
+    ]
     expected = (sum(given_a) / 2 + sum(given_b) / 2) / 2
-    assert losses.contrastive(a, b, torch.tensor(math.log(scale))).item() == pytest.approx(expected, rel=1e-5)
+    assert losses.contrastive(a, b, torch.tensor(math.log(scale))).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_contrastive_of_a_batch_of_one_is_zero():

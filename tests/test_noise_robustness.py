@@ -37,7 +37,9 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_cell(tiny, tmp_path,
     assert len(cells) == len(set(cells)) == len(benchmark.conditions(full=False))
     lines = (tmp_path / "noise_robustness.jsonl").read_text().splitlines()
     assert len(lines) == len(cells)
-    assert {"benchmark", "scene", "condition", "seed", "metrics", "seconds"} <= json.loads(lines[0]).keys()
+    assert {"benchmark", "scene", "condition", "seed", "metrics", "seconds"} <= json.loads(
+        lines[0]
+    ).keys()
     rows = json.loads((tmp_path / "noise_robustness.json").read_text())["rows"]
     accuracy = [row for row in rows if row["metric"] == "accuracy"]
     assert {row["claim"] for row in accuracy} == {
@@ -45,13 +47,19 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_cell(tiny, tmp_path,
         for noise in ("fixed", "random")
         for method in ("constant", "none", "one_step", "two_step", "best", "oracle")
     }
-    clean = [row["measured"] for row in accuracy if row["condition"]["sigma"] == 0 and "oracle" in row["claim"]]
+    clean = [
+        row["measured"]
+        for row in accuracy
+        if row["condition"]["sigma"] == 0 and "oracle" in row["claim"]
+    ]
     assert len(clean) == 4
     assert {row["published"] for row in accuracy} == {None, 0.33, 0.37, 0.89}
     assert (tmp_path / "noise_robustness_simple_shapes.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--scene", "kitchen"), ("--preset", "huge"), ("--seeds", "few")])
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--scene", "kitchen"), ("--preset", "huge"), ("--seeds", "few")]
+)
 def test_unknown_arguments_are_refused(flag, value, capsys):
     with pytest.raises(SystemExit):
         tyro.cli(benchmark.Arguments, args=[flag, value])
@@ -77,11 +85,18 @@ def test_the_full_form_goes_on_to_failing_sensors(monkeypatch, tmp_path, capsys)
     lines = (tmp_path / "noise_robustness.jsonl").read_text().splitlines()
     benchmark.main(arguments)
     assert (tmp_path / "noise_robustness.jsonl").read_text().splitlines() == lines
-    claims = {row["claim"] for row in json.loads((tmp_path / "noise_robustness.json").read_text())["rows"]}
+    claims = {
+        row["claim"] for row in json.loads((tmp_path / "noise_robustness.json").read_text())["rows"]
+    }
     assert {
-        "noise/sensor/blur/best", "noise/sensor/shuffled/cross_attention", "noise/several/best", "noise/cost/best",
-        "noise/transfer/no task", "noise/unseen/other_scene/best", "noise/unseen/modality/best",
-    } <= claims  # fmt: skip
+        "noise/sensor/blur/best",
+        "noise/sensor/shuffled/cross_attention",
+        "noise/several/best",
+        "noise/cost/best",
+        "noise/transfer/no task",
+        "noise/unseen/other_scene/best",
+        "noise/unseen/modality/best",
+    } <= claims
     assert (tmp_path / "noise_sensors_simple_shapes.png").stat().st_size > 10_000
     assert "one sensor fails" in capsys.readouterr().out
 

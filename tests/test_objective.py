@@ -8,7 +8,14 @@ import torch
 
 from gw_agents.fitting import FitConfig
 from gw_agents.objective import Objective, TrainingPlan, train_workspaces
-from gw_agents.workspace.model import LOSSES, PAIRED_LOSSES, PRESETS, GWConfig, Workspace, preset_called
+from gw_agents.workspace.model import (
+    LOSSES,
+    PAIRED_LOSSES,
+    PRESETS,
+    GWConfig,
+    Workspace,
+    preset_called,
+)
 
 LATENTS = {"image": 5, "attributes": 4}
 SCENES = 400
@@ -17,7 +24,9 @@ SCENES = 400
 def scenes(widths=LATENTS):
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(SCENES, 3, generator=generator)
-    return {name: hidden @ torch.randn(3, width, generator=generator) for name, width in widths.items()}
+    return {
+        name: hidden @ torch.randn(3, width, generator=generator) for name, width in widths.items()
+    }
 
 
 def config(model, widths=LATENTS):
@@ -29,12 +38,17 @@ def plan(steps=30, **arguments):
 
 
 def pairs(count, *seeds):
-    return [torch.randperm(SCENES, generator=torch.Generator().manual_seed(seed))[:count] for seed in seeds]
+    return [
+        torch.randperm(SCENES, generator=torch.Generator().manual_seed(seed))[:count]
+        for seed in seeds
+    ]
 
 
 def identity_objective(losses, scale=1.0):
     """Two modalities of width 1; encoders pass the latent on, decoders multiply z by `scale`."""
-    objective = Objective(Workspace(GWConfig({"image": 1, "attributes": 1}, width=1, hidden=1, losses=losses)))
+    objective = Objective(
+        Workspace(GWConfig({"image": 1, "attributes": 1}, width=1, hidden=1, losses=losses))
+    )
     for name in ("image", "attributes"):
         objective.workspace.encoders[name] = torch.nn.Identity()
         objective.workspace.decoders[name] = torch.nn.Linear(1, 1, bias=False)
@@ -54,10 +68,16 @@ def test_every_term_by_hand():
     def through(value):
         return 2 * torch.tanh(torch.tensor(value)).item()
 
-    assert terms["translation"].item() == pytest.approx(((through(0.5) + 0.25) ** 2 + (through(-0.25) - 0.5) ** 2) / 2)
+    assert terms["translation"].item() == pytest.approx(
+        ((through(0.5) + 0.25) ** 2 + (through(-0.25) - 0.5) ** 2) / 2
+    )
     mixed = through(0.75 * 0.5 + 0.25 * -0.25)
-    assert terms["broadcast"].item() == pytest.approx(((mixed - 0.5) ** 2 + (mixed + 0.25) ** 2) / 2)
-    assert terms["contrastive"].item() == pytest.approx(0.0, abs=1e-6)  # a batch of one has nothing to confuse
+    assert terms["broadcast"].item() == pytest.approx(
+        ((mixed - 0.5) ** 2 + (mixed + 0.25) ** 2) / 2
+    )
+    assert terms["contrastive"].item() == pytest.approx(
+        0.0, abs=1e-6
+    )  # a batch of one has nothing to confuse
     assert terms["demi_cycle"].item() == pytest.approx((through(1.0) - 1.0) ** 2 / 2)
     assert terms["cycle"].item() == pytest.approx((through(through(1.0)) - 1.0) ** 2 / 2)
     assert terms["back_translation"].item() == pytest.approx((through(0.3) - 1.0) ** 2)
@@ -85,7 +105,9 @@ def test_a_stack_is_its_models_alone(model):
 def test_training_translates():
     rows = scenes()
     (workspace,) = train_workspaces(config("tr"), rows, pairs(300, 0), [0], plan(600))
-    there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])["attributes"]
+    there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])[
+        "attributes"
+    ]
     assert (there - rows["attributes"]).square().mean() < 0.2 * rows["attributes"].square().mean()
 
 
@@ -103,8 +125,12 @@ def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.distributions.Gamma, "sample", interrupt)
     with pytest.raises(KeyboardInterrupt, match="resumes"):
-        train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path)
-    resumed = train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path)
+        train_workspaces(
+            config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path
+        )
+    resumed = train_workspaces(
+        config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path
+    )
     assert len(calls) == 30
     for one, other in zip(whole[0].parameters(), resumed[0].parameters(), strict=True):
         assert torch.equal(one, other)
@@ -117,7 +143,9 @@ def test_held_out_pairs_choose_the_weights():
     (last,) = train_workspaces(config("tr"), rows, pairs(40, 0), [0], plan(1000))
 
     def error(workspace):
-        there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])["attributes"]
+        there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])[
+            "attributes"
+        ]
         return (there - rows["attributes"]).square().mean()
 
     assert error(kept) < error(last)
@@ -125,7 +153,11 @@ def test_held_out_pairs_choose_the_weights():
 
 @pytest.mark.parametrize(
     ("model", "count", "message"),
-    [("tr", 0, "no pairs"), ("cont", 0, "contrastive"), ("tr", SCENES + 1, "401 pairs were asked for, of 400")],
+    [
+        ("tr", 0, "no pairs"),
+        ("cont", 0, "contrastive"),
+        ("tr", SCENES + 1, "401 pairs were asked for, of 400"),
+    ],
 )
 def test_too_few_or_too_many_pairs(model, count, message):
     rows = [torch.arange(count)]
@@ -138,7 +170,9 @@ def test_one_modality_or_other_widths_are_refused():
     with pytest.raises(ValueError, match="two or more"):
         train_workspaces(GWConfig({"image": 5}), one, pairs(5, 0), [0], plan())
     with pytest.raises(ValueError, match="must agree"):
-        train_workspaces(config("tr", {"image": 5, "attributes": 9}), scenes(), pairs(5, 0), [0], plan())
+        train_workspaces(
+            config("tr", {"image": 5, "attributes": 9}), scenes(), pairs(5, 0), [0], plan()
+        )
 
 
 def test_unknown_losses_and_models_are_refused():

@@ -67,7 +67,10 @@ def gw(folders):
 
 def test_keys_get_a_domain_or_a_reason():
     usable, refused = key_recipes(TinyWalk.observation_space)
-    assert {key: recipe.kind for key, recipe in usable.items()} == {"camera": "image", "pose": "vector"}
+    assert {key: recipe.kind for key, recipe in usable.items()} == {
+        "camera": "image",
+        "pose": "vector",
+    }
     assert usable["camera"].arguments["size"] == (16, 20)
     assert "Discrete is neither a picture nor a vector" in refused["step"]
     assert "that name is taken" in refused["keys"]
@@ -122,7 +125,9 @@ def test_what_was_trained_is_loaded_and_used(gw, folders):
     pose = gw.translate(shown, "camera", "pose")
     assert pose.shape == (3,)
     assert pose[2] == pytest.approx(5.0)  # what never changes
-    venv = GWVecObservation(make_vec_env(lambda: gym.make(ENV_ID), n_envs=2, seed=0), gw, ("camera",))
+    venv = GWVecObservation(
+        make_vec_env(lambda: gym.make(ENV_ID), n_envs=2, seed=0), gw, ("camera",)
+    )
     PPO("MlpPolicy", venv, n_steps=16, batch_size=16, n_epochs=1, device="cpu").learn(32)
     before = {path.name: path.read_bytes() for path in (folders.weights / ENV_ID).iterdir()}
     Domains(env=ENV_ID, samples=300, steps=60, folders=folders)()
@@ -132,8 +137,13 @@ def test_what_was_trained_is_loaded_and_used(gw, folders):
 
 def test_the_features_extractor_sees_what_the_environment_showed(gw):
     env = gym.wrappers.FilterObservation(gym.make(ENV_ID), ["camera", "pose"])
-    settings = {"features_extractor_class": GWFeaturesExtractor, "features_extractor_kwargs": {"gw": gw}}
-    model = PPO("MultiInputPolicy", env, n_steps=16, batch_size=16, policy_kwargs=settings, device="cpu")
+    settings = {
+        "features_extractor_class": GWFeaturesExtractor,
+        "features_extractor_kwargs": {"gw": gw},
+    }
+    model = PPO(
+        "MultiInputPolicy", env, n_steps=16, batch_size=16, policy_kwargs=settings, device="cpu"
+    )
     shown = env.reset(seed=1)[0]
     tensors = model.policy.obs_to_tensor(shown)[0]
     z = model.policy.extract_features(tensors, model.policy.pi_features_extractor)
@@ -143,9 +153,13 @@ def test_the_features_extractor_sees_what_the_environment_showed(gw):
 def test_the_domains_of_the_chosen_keys_alone(folders):
     with pytest.raises(ValueError, match="TinyWalk-v0 with pose alone: a workspace joins two"):
         WorkspaceTraining(env=ENV_ID, modalities=("pose",), folders=folders)()
-    with pytest.raises(ValueError, match=r"no domain fits these keys of TinyWalk-v0: step \(a Discrete"):
+    with pytest.raises(
+        ValueError, match=r"no domain fits these keys of TinyWalk-v0: step \(a Discrete"
+    ):
         Domains(env=ENV_ID, modalities=("pose", "step"), folders=folders)()
-    with pytest.raises(ValueError, match="unknown modality 'sound': the modalities are camera, pose"):
+    with pytest.raises(
+        ValueError, match="unknown modality 'sound': the modalities are camera, pose"
+    ):
         Domains(env=ENV_ID, modalities=("sound",), folders=folders)()
     with pytest.raises(CheckpointError, match="no checkpoint 'camera'"):
         WorkspaceTraining(env=ENV_ID, folders=replace(folders, weights=folders.runs))()
@@ -156,7 +170,10 @@ def test_the_domains_of_the_chosen_keys_alone(folders):
     [
         ("domains", "neither of --scene and --env given"),
         ("domains --scene factory --env TinyWalk-v0", "both of --scene and --env given"),
-        ("domains --env CartPole-v1", "the observation of CartPole-v1 is a Box: a workspace joins the keys of a Dict"),
+        (
+            "domains --env CartPole-v1",
+            "the observation of CartPole-v1 is a Box: a workspace joins the keys of a Dict",
+        ),
         ("domains --env Nowhere-v7", "no environment 'Nowhere-v7'"),
         ("workspace --env no_such_module:Nowhere-v7", "no environment 'no_such_module:Nowhere-v7'"),
         ("domains --env TinyWalk-v0 --samples 1", "1 observations were asked for"),
@@ -164,7 +181,8 @@ def test_the_domains_of_the_chosen_keys_alone(folders):
 )
 def test_the_command_says_what_is_wrong(arguments, message, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "sys.argv", ["training", *arguments.split(), "--weights", str(tmp_path), "--runs", str(tmp_path)]
+        "sys.argv",
+        ["training", *arguments.split(), "--weights", str(tmp_path), "--runs", str(tmp_path)],
     )
     with pytest.raises(SystemExit, match=message):
         say_errors(main)

@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[1]
 
 def example(name):
     """A file of examples/ as a module."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", ROOT / "examples" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        f"example_{name}", ROOT / "examples" / f"{name}.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -71,7 +73,11 @@ def joined(domains, scene="a forest"):
 
 @pytest.fixture
 def gw(text):
-    domains = {"microphone": Sound(), "camera-left": ImageDomain((18, 26), channels=(4, 4)), "pose": VectorDomain(3)}
+    domains = {
+        "microphone": Sound(),
+        "camera-left": ImageDomain((18, 26), channels=(4, 4)),
+        "pose": VectorDomain(3),
+    }
     return joined({**domains, "said": text.TextDomain(lettered, 8, latent_width=4)})
 
 
@@ -118,7 +124,10 @@ def test_sentences_as_they_come(gw):
         ({"camera-left": np.zeros((26, 18, 3), np.uint8)}, r"camera-left is uint8 .*\(18, 26, 3\)"),
         ({"pose": np.array([0.0, np.nan, 0.0])}, "pose hold NaN.*give finite numbers$"),
         ({"said": np.array(7)}, "said is int64 of shape .*give a sentence"),
-        ({"image": np.zeros((18, 26, 3), np.uint8)}, "unknown modality 'image'.*knows microphone, camera-left"),
+        (
+            {"image": np.zeros((18, 26, 3), np.uint8)},
+            "unknown modality 'image'.*knows microphone, camera-left",
+        ),
         ({"said": ["a", "b"], "pose": np.zeros(3)}, "disagree on the batch"),
         ({}, "at least one of microphone"),
     ],
@@ -131,7 +140,11 @@ def test_what_does_not_fit_is_refused(gw, change, message):
 def test_our_own_domains_say_the_same_under_another_key():
     checks = [
         (ImageDomain(8, channels=(4,)), np.zeros((2, 8, 8, 3)), "uint8"),
-        (AttributesDomain(4, 0), np.full((2, 4), np.inf), r"infinite values: give finite numbers in \[-1, 1\]"),
+        (
+            AttributesDomain(4, 0),
+            np.full((2, 4), np.inf),
+            r"infinite values: give finite numbers in \[-1, 1\]",
+        ),
         (LanguageDomain(9), np.full((2, 4), 9), r"token ids outside 0\.\.8, the vocabulary"),
         (LanguageDomain(9), np.zeros((2, 4)), "int64"),
     ]
@@ -142,10 +155,16 @@ def test_our_own_domains_say_the_same_under_another_key():
 
 def test_parts_that_do_not_fit_are_refused():
     workspace = Workspace(GWConfig({"sound": 3, "pose": 10}, width=6, hidden=8))
-    with pytest.raises(ValueError, match="sound domain has a latent of 2 numbers, the workspace reads 3"):
+    with pytest.raises(
+        ValueError, match="sound domain has a latent of 2 numbers, the workspace reads 3"
+    ):
         GlobalWorkspace("here", {"sound": Sound(), "pose": VectorDomain(3)}, workspace)
     with pytest.raises(ValueError, match="the workspace reads pose, and no domain"):
-        GlobalWorkspace("here", {"sound": Sound()}, Workspace(GWConfig({"sound": 2, "pose": 10}, width=6, hidden=8)))
+        GlobalWorkspace(
+            "here",
+            {"sound": Sound()},
+            Workspace(GWConfig({"sound": 2, "pose": 10}, width=6, hidden=8)),
+        )
     for key in ("workspace", "a/b", "keys"):
         with pytest.raises(ValueError, match=f"the key '{key}'"):
             joined({key: Sound(), "sound": Sound()})
@@ -162,7 +181,10 @@ def test_images_of_any_size_and_vectors_of_any_range():
     vectors = torch.tensor([[0.0, 1e4, 7.0], [2.0, 3e4, 7.0]])
     vector = VectorDomain(3)
     vector.prepare(vectors)
-    assert vector._scaled(vectors).tolist() == [[-1, -1, 0], [1, 1, 0]]  # by hand: means 1, 2e4, 7; deviations 1, 1e4
+    assert vector._scaled(vectors).tolist() == [
+        [-1, -1, 0],
+        [1, 1, 0],
+    ]  # by hand: means 1, 2e4, 7; deviations 1, 1e4
     far = vector._decode(100 * torch.randn(50, 10))
     assert (far >= vectors.amin(0)).all()
     assert (far <= vectors.amax(0)).all()
@@ -174,7 +196,12 @@ def test_images_of_any_size_and_vectors_of_any_range():
 def test_a_kind_of_ones_own_is_loaded_where_it_is_known(tmp_path, monkeypatch):
     gw = joined({"ear": Sound(), "pose": VectorDomain(3)})
     for key, domain in gw.domain_modules.items():
-        about = {"kind": "domain", "scene": "a forest", "domain": domain.modality, "arguments": domain.config()}
+        about = {
+            "kind": "domain",
+            "scene": "a forest",
+            "domain": domain.modality,
+            "arguments": domain.config(),
+        }
         save_checkpoint(tmp_path, key, domain.state_dict(), about)
     hashes = {key: fingerprint(tmp_path / f"{key}.safetensors") for key in gw.modalities}
     shape = {"latents": {"ear": 2, "pose": 10}, "width": 6, "hidden": 8}
@@ -184,13 +211,17 @@ def test_a_kind_of_ones_own_is_loaded_where_it_is_known(tmp_path, monkeypatch):
         GlobalWorkspace.from_pretrained(tmp_path)
     monkeypatch.setitem(DOMAINS, "sound", Sound)
     shown = {"ear": np.arange(5, dtype=np.int16), "pose": np.ones(3)}
-    assert np.allclose(GlobalWorkspace.from_pretrained(tmp_path, "cpu").encode(shown), gw.encode(shown), atol=1e-6)
+    assert np.allclose(
+        GlobalWorkspace.from_pretrained(tmp_path, "cpu").encode(shown), gw.encode(shown), atol=1e-6
+    )
 
 
 def test_the_example_with_a_tiny_embedding(text, capsys):
     errors = text.run(text.Arguments("simple_shapes", scenes=300, steps=3, seed=0), lettered)
     assert list(errors) == ["ours latent", "ours workspace", "text latent", "text workspace"]
-    assert all(list(row) == ["shape", "position", "size", "rotation", "rgb"] for row in errors.values())
+    assert all(
+        list(row) == ["shape", "position", "size", "rotation", "rgb"] for row in errors.values()
+    )
     assert all(np.isfinite(list(row.values())).all() for row in errors.values())
     assert "of an unseen picture" in capsys.readouterr().out
 
@@ -205,7 +236,9 @@ def test_the_example_with_the_real_embedding(text):
     assert torch.allclose(latents.std(0), torch.ones(32), atol=1e-3)
     attributes = torch.from_numpy(shown["attributes"])
     read = linear_probe(latents[:1000], attributes[:1000], latents[1000:])
-    assert attribute_errors("simple_shapes", read, shown["attributes"][1000:])["shape"] < 0.3  # chance is 0.67
+    assert (
+        attribute_errors("simple_shapes", read, shown["attributes"][1000:])["shape"] < 0.3
+    )  # chance is 0.67
 
 
 def test_the_example_says_what_is_missing(text, monkeypatch, capsys):
@@ -215,4 +248,7 @@ def test_the_example_says_what_is_missing(text, monkeypatch, capsys):
     monkeypatch.setattr(text, "wordllama", missing)
     monkeypatch.setattr("sys.argv", ["text_embedding.py"])
     text.main()
-    assert capsys.readouterr().out == 'skipped, for WordLlama is not installed: pip install ".[text]"\n'
+    assert (
+        capsys.readouterr().out
+        == 'skipped, for WordLlama is not installed: pip install ".[text]"\n'
+    )

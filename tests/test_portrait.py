@@ -38,7 +38,9 @@ def test_the_goal_is_seen_on_every_color(color):
     frame = np.full((240, 240, 3), color, np.uint8)
     around = np.linspace(0, 2 * np.pi, 40)
     ring = 120 + 20 * np.stack([np.cos(around), np.sin(around)], -1)
-    changed = np.abs(with_goal(frame, ring, (120, 150), (120, 90)).astype(int) - color).max(-1) > 100
+    changed = (
+        np.abs(with_goal(frame, ring, (120, 150), (120, 90)).astype(int) - color).max(-1) > 100
+    )
     assert changed.sum() > 100
     assert not changed[:60].any()
 
@@ -50,7 +52,10 @@ def test_portraits_of_every_size_show_the_same(scene, size):
     state = core.sample(np.random.default_rng(1))
     picture, reference = core.portrait(state, size), core.portrait(state, 512)
     assert picture.shape == (size, size, 3)
-    coarse = [view[:: len(view) // 32, :: len(view) // 32][:32, :32].astype(int) for view in (picture, reference)]
+    coarse = [
+        view[:: len(view) // 32, :: len(view) // 32][:32, :32].astype(int)
+        for view in (picture, reference)
+    ]
     assert np.abs(coarse[0] - coarse[1]).mean() < 16
     core.close()
 

@@ -38,21 +38,27 @@ def test_published_sample_is_read():
     assert state.size.tolist() == [10, 12, 9, 11]
     assert state.rotation[0] == pytest.approx(5.2532377)
     assert state.rgb[3].tolist() == [224, 225, 217]
-    brightest = sample["image"].reshape(4, -1, 3).max(1)  # channels in the labels' order, wholly covered pixels
+    brightest = (
+        sample["image"].reshape(4, -1, 3).max(1)
+    )  # channels in the labels' order, wholly covered pixels
     assert np.abs(brightest.astype(int) - state.rgb).max() <= 1
 
 
 def test_published_labels_round_trip(tmp_path):
     sample = load_published(PUBLISHED, "train")
     export_published(tmp_path, "val", sample["state"], sample["caption"], sample["labels"])
-    assert (tmp_path / "val_labels.npy").read_bytes() == (PUBLISHED / "train_labels.npy").read_bytes()
+    assert (tmp_path / "val_labels.npy").read_bytes() == (
+        PUBLISHED / "train_labels.npy"
+    ).read_bytes()
     again = load_published(tmp_path, "val")
     assert digest(plain(again)) == digest(plain(sample))
     assert np.array_equal(again["image"], render(sample["state"]))
     export_published(tmp_path, "test", sample["state"])
     rest = load_published(tmp_path, "test")
     assert np.array_equal(rest["labels"][:, :8], sample["labels"][:, :8])
-    assert np.abs(rest["labels"][:, 8:11] - sample["labels"][:, 8:11]).max() <= 2  # published before their conversion
+    assert (
+        np.abs(rest["labels"][:, 8:11] - sample["labels"][:, 8:11]).max() <= 2
+    )  # published before their conversion
     assert rest["caption"].tolist() == sentences(sample["state"])
 
 
@@ -70,8 +76,10 @@ def test_export_of_random_scenes(tmp_path):
     for file in ("train_labels.npy", "train_captions.npy"):
         assert (tmp_path / "twice" / file).read_bytes() == (tmp_path / "new" / file).read_bytes()
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
-        "train", "train_captions.npy", "train_labels.npy",
-    ]  # fmt: skip
+        "train",
+        "train_captions.npy",
+        "train_labels.npy",
+    ]
     with pytest.raises(FileExistsError, match="is there already"):
         export_published(tmp_path / "new", "train", state)
 
@@ -98,10 +106,17 @@ def test_pickled_captions_need_trust(tmp_path):
     folder = published_copy(tmp_path)
     texts = np.load(folder / "train_captions.npy").astype(object)
     np.save(folder / "train_captions.npy", texts, allow_pickle=True)
-    with pytest.raises(ValueError, match=r"train_captions.npy holds pickled objects, which can run code.*trust=True"):
+    with pytest.raises(
+        ValueError,
+        match=r"train_captions.npy holds pickled objects, which can run code.*trust=True",
+    ):
         load_published(folder, "train")
     assert load_published(folder, "train", trust=True)["caption"].tolist() == texts.tolist()
-    np.save(folder / "train_captions.npy", np.array([1, None, "a", "b"], dtype=object), allow_pickle=True)
+    np.save(
+        folder / "train_captions.npy",
+        np.array([1, None, "a", "b"], dtype=object),
+        allow_pickle=True,
+    )
     with pytest.raises(ValueError, match="captions are text"):
         load_published(folder, "train", trust=True)
 
@@ -114,18 +129,63 @@ WRONG_FILES = [
     ("train", remove, FileNotFoundError, "no folder .*train"),
     ("train_labels.npy", remove, FileNotFoundError, "no .*train_labels.npy"),
     ("train_captions.npy", remove, FileNotFoundError, "no .*train_captions.npy"),
-    ("train_labels.npy", lambda p: p.write_bytes(p.read_bytes()[:150]), ValueError, "train_labels.npy is damaged"),
+    (
+        "train_labels.npy",
+        lambda p: p.write_bytes(p.read_bytes()[:150]),
+        ValueError,
+        "train_labels.npy is damaged",
+    ),
     ("train_labels.npy", lambda p: p.write_bytes(b""), ValueError, "train_labels.npy is damaged"),
-    ("train_labels.npy", lambda p: np.save(p, np.load(p)[:, :5]), ValueError, r"shape \(4, 5\): labels are"),
-    ("train_labels.npy", lambda p: np.save(p, np.load(p) + 2), ValueError, "a row that is no scene"),
-    ("train_labels.npy", lambda p: np.save(p, np.load(p) * np.nan), ValueError, "a row that is no scene"),
-    ("train_captions.npy", lambda p: np.save(p, np.load(p)[:3]), ValueError, r"shape \(3,\), but there are 4 labels"),
+    (
+        "train_labels.npy",
+        lambda p: np.save(p, np.load(p)[:, :5]),
+        ValueError,
+        r"shape \(4, 5\): labels are",
+    ),
+    (
+        "train_labels.npy",
+        lambda p: np.save(p, np.load(p) + 2),
+        ValueError,
+        "a row that is no scene",
+    ),
+    (
+        "train_labels.npy",
+        lambda p: np.save(p, np.load(p) * np.nan),
+        ValueError,
+        "a row that is no scene",
+    ),
+    (
+        "train_captions.npy",
+        lambda p: np.save(p, np.load(p)[:3]),
+        ValueError,
+        r"shape \(3,\), but there are 4 labels",
+    ),
     ("train_captions.npy", lambda p: np.save(p, np.arange(4)), ValueError, "captions are text"),
     ("train/2.png", remove, ValueError, "holds 3 pictures for 4 labels"),
-    ("train/2.png", lambda p: p.rename(p.with_name("7.png")), ValueError, r"train/2.png is missing"),
-    ("train/2.png", lambda p: p.write_bytes(b"no picture"), ValueError, r"train/2.png is missing or cannot be read"),
-    ("train/2.png", lambda p: p.write_bytes(b""), ValueError, r"train/2.png is missing or cannot be read"),
-    ("train/2.png", lambda p: cv2.imwrite(str(p), np.zeros((8, 9, 3), np.uint8)), ValueError, "has 9 x 8 pixels"),
+    (
+        "train/2.png",
+        lambda p: p.rename(p.with_name("7.png")),
+        ValueError,
+        r"train/2.png is missing",
+    ),
+    (
+        "train/2.png",
+        lambda p: p.write_bytes(b"no picture"),
+        ValueError,
+        r"train/2.png is missing or cannot be read",
+    ),
+    (
+        "train/2.png",
+        lambda p: p.write_bytes(b""),
+        ValueError,
+        r"train/2.png is missing or cannot be read",
+    ),
+    (
+        "train/2.png",
+        lambda p: cv2.imwrite(str(p), np.zeros((8, 9, 3), np.uint8)),
+        ValueError,
+        "has 9 x 8 pixels",
+    ),
 ]
 
 
@@ -139,7 +199,10 @@ def test_wrong_files_are_told(file, damage, error, message, tmp_path):
 
 
 def test_unknown_splits(tmp_path):
-    for call in (lambda: load_published(PUBLISHED, "validation"), lambda: export_published(tmp_path, "x", None)):
+    for call in (
+        lambda: load_published(PUBLISHED, "validation"),
+        lambda: export_published(tmp_path, "x", None),
+    ):
         with pytest.raises(ValueError, match="the published splits are train, val, test"):
             call()
     with pytest.raises(FileNotFoundError, match="no folder"):

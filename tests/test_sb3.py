@@ -50,20 +50,26 @@ def test_native_batch_equals_sb3s_own_vec_env(env_id):
 def test_native_batch_equals_environments_in_other_processes(env_id):
     ours = make_vec(env_id, n_envs=2, seed=5)
     spawn = {"start_method": "spawn"}
-    theirs = make_vec_env(f"gw_envs:{env_id}", n_envs=2, seed=5, vec_env_cls=SubprocVecEnv, vec_env_kwargs=spawn)
+    theirs = make_vec_env(
+        f"gw_envs:{env_id}", n_envs=2, seed=5, vec_env_cls=SubprocVecEnv, vec_env_kwargs=spawn
+    )
     rng = np.random.default_rng(0)
     assert digest(ours.reset()) == digest(dict(theirs.reset()))
     for _ in range(12):
         actions = rng.integers(6, size=2)
         shown, reward, over, _ = ours.step(actions)
         expected, their_reward, their_over, _ = theirs.step(actions)
-        assert digest(shown, reward, over) == digest(dict(expected), np.float32(their_reward), their_over)
+        assert digest(shown, reward, over) == digest(
+            dict(expected), np.float32(their_reward), their_over
+        )
     ours.close()
     theirs.close()
 
 
 def test_workspace_vectors_are_those_of_the_single_wrapper(env_id, gw):
-    venv = GWVecObservation(make_vec(env_id, n_envs=2, seed=1), gw, ("image", "attributes"), attention="best")
+    venv = GWVecObservation(
+        make_vec(env_id, n_envs=2, seed=1), gw, ("image", "attributes"), attention="best"
+    )
     single = GWObservation(gym.make(env_id), gw, ("image", "attributes"), attention="best")
     rows, (z, _) = venv.reset(), single.reset(seed=1)
     rng = np.random.default_rng(0)
@@ -77,7 +83,9 @@ def test_workspace_vectors_are_those_of_the_single_wrapper(env_id, gw):
 
 
 def test_last_observations_are_workspace_vectors_too(env_id, gw):
-    venv = GWVecObservation(make_vec(env_id, n_envs=2, seed=1, max_episode_steps=3), gw, ("attributes",))
+    venv = GWVecObservation(
+        make_vec(env_id, n_envs=2, seed=1, max_episode_steps=3), gw, ("attributes",)
+    )
     venv.reset()
     for _ in range(3):
         _, _, over, infos = venv.step(np.zeros(2, np.int64))
@@ -97,7 +105,9 @@ def test_ppo_learns_on_workspace_vectors(env_id, gw):
 
 
 def test_ppo_on_images_and_language(env_id, gw):
-    venv = GWVecObservation(make_vec(env_id, n_envs=4, seed=0), gw, ("image", "language"), attention="best")
+    venv = GWVecObservation(
+        make_vec(env_id, n_envs=4, seed=0), gw, ("image", "language"), attention="best"
+    )
     PPO("MlpPolicy", venv, n_steps=32, batch_size=64, n_epochs=1, device="cpu").learn(128)
     venv.close()
 
@@ -105,7 +115,9 @@ def test_ppo_on_images_and_language(env_id, gw):
 def test_ppo_on_raw_tokens(env_id):
     venv = make_vec(env_id, n_envs=2, seed=0, modalities=("language",))
     extractor = {"features_extractor_class": TokenExtractor}
-    PPO("MultiInputPolicy", venv, n_steps=32, batch_size=32, policy_kwargs=extractor, device="cpu").learn(64)
+    PPO(
+        "MultiInputPolicy", venv, n_steps=32, batch_size=32, policy_kwargs=extractor, device="cpu"
+    ).learn(64)
     venv.close()
 
 
@@ -122,10 +134,17 @@ def test_refusals(env_id, gw):
         make_vec("GWMoon-v0")
     with pytest.raises(ValueError, match="misses image"):
         GWVecObservation(make_vec_env("CartPole-v1"), gw, ("image",))
-    with pytest.raises(ValueError, match="misses image, attributes, language: it has no keys at all, being a Box"):
+    with pytest.raises(
+        ValueError, match="misses image, attributes, language: it has no keys at all, being a Box"
+    ):
         GWVecObservation(make_vec_env("CartPole-v1"), gw)
     (other,) = set(gw_envs.ENV_IDS) - {env_id}
-    for venv in (make_vec(other, modalities=("language",)), make_vec_env(other, env_kwargs={"modalities": "language"})):
-        with pytest.raises(ValueError, match=f"knows the scene '{gw.scene.name}', and the environments show"):
+    for venv in (
+        make_vec(other, modalities=("language",)),
+        make_vec_env(other, env_kwargs={"modalities": "language"}),
+    ):
+        with pytest.raises(
+            ValueError, match=f"knows the scene '{gw.scene.name}', and the environments show"
+        ):
             GWVecObservation(venv, gw)
         venv.close()

@@ -24,10 +24,14 @@ def shapes(count: int, seed: int = 0) -> SimpleShapesState:
     return SimpleShapesState.sample(np.random.default_rng(seed), count)
 
 
-def white(shape: int, x: float = 16.0, y: float = 16.0, size: float = 10.0, rotation: float = 0.0) -> SimpleShapesState:
+def white(
+    shape: int, x: float = 16.0, y: float = 16.0, size: float = 10.0, rotation: float = 0.0
+) -> SimpleShapesState:
     """One scene whose red channel is its coverage."""
     numbers = [np.array([float(value)]) for value in (x, y, size, rotation)]
-    return SimpleShapesState(np.array([shape]), *numbers, np.full((1, 3), 255, np.uint8), np.zeros(1, np.int64))
+    return SimpleShapesState(
+        np.array([shape]), *numbers, np.full((1, 3), 255, np.uint8), np.zeros(1, np.int64)
+    )
 
 
 def coverage(state: SimpleShapesState, size: int = 32) -> np.ndarray:
@@ -48,13 +52,17 @@ def test_published_pictures_are_met():
     ours = render(sample["state"]).astype(int)
     for picture, published in zip(ours, sample["image"].astype(int), strict=True):
         lit = (picture > 0).any(-1) | (published > 0).any(-1)
-        assert np.abs(picture - published)[lit].mean() <= 3.0  # of 255; another outline or convention gives over 20
+        assert (
+            np.abs(picture - published)[lit].mean() <= 3.0
+        )  # of 255; another outline or convention gives over 20
 
 
 def test_areas_of_the_outlines():
     assert outline_area(0) == pytest.approx(0.5)  # a kite: half the product of its diagonals
     assert outline_area(2) == pytest.approx(0.3)
-    assert outline_area(1) == pytest.approx(0.604, abs=0.004)  # the arcs: 0.604; their chords lie within
+    assert outline_area(1) == pytest.approx(
+        0.604, abs=0.004
+    )  # the arcs: 0.604; their chords lie within
 
 
 @settings(max_examples=200, deadline=None)
@@ -69,7 +77,9 @@ def test_areas_of_the_outlines():
 def test_coverage_sums_to_the_area(shape, x, y, size, rotation, side):
     found = coverage(white(shape, x, y, size, rotation), side).sum() * (32 / side) ** 2
     edge_pixels = 4 * size * side / 32  # each rounded to 1 / 255
-    assert found == pytest.approx(outline_area(shape) * size**2, abs=edge_pixels * (32 / side) ** 2 / 255)
+    assert found == pytest.approx(
+        outline_area(shape) * size**2, abs=edge_pixels * (32 / side) ** 2 / 255
+    )
 
 
 def test_coverage_is_exact_where_it_is_known():
@@ -108,7 +118,9 @@ def test_a_larger_picture_is_the_same_picture():
 def test_clipped_shapes_are_cut_at_the_edge():
     state = shapes(300)
     wide = replace(state, x=state.x * 1.5 - 8, y=state.y * 1.5 - 8)
-    whole = replace(wide, x=(wide.x + 32) / 3, y=(wide.y + 32) / 3, size=wide.size / 3)  # the same on a canvas of 96
+    whole = replace(
+        wide, x=(wide.x + 32) / 3, y=(wide.y + 32) / 3, size=wide.size / 3
+    )  # the same on a canvas of 96
     assert np.abs(render(whole, 96)[:, 32:64, 32:64].astype(int) - render(wide)).max() <= 1
 
 
@@ -133,7 +145,9 @@ def test_colors_and_supersampling():
         cv2.fillPoly(mask, [np.round(pixels * 256 - 128).astype(np.int32)], 1, shift=8)
         covered = mask.reshape(32, 16, 32, 16).mean((1, 3))
         assert np.abs(covered[..., None] * one.rgb - picture).mean() < 0.5
-        inside = cv2.erode(mask, np.ones((5, 5), np.uint8)).reshape(32, 16, 32, 16).all((1, 3))  # it draws too much
+        inside = (
+            cv2.erode(mask, np.ones((5, 5), np.uint8)).reshape(32, 16, 32, 16).all((1, 3))
+        )  # it draws too much
         assert (picture[inside] == one.rgb).all()
 
 
@@ -164,7 +178,12 @@ def test_states_that_are_no_scenes(wrong):
 
 def test_sampling_is_the_published_distribution():
     state = shapes(50_000)
-    for values, low, high in ((state.x, 7, 24), (state.y, 7, 24), (state.size, 7, 14), (state.shape, 0, 2)):
+    for values, low, high in (
+        (state.x, 7, 24),
+        (state.y, 7, 24),
+        (state.size, 7, 14),
+        (state.shape, 0, 2),
+    ):
         found, counts = np.unique(values, return_counts=True)
         assert found.tolist() == list(range(low, high + 1))
         assert counts / len(state) == pytest.approx(1 / len(found), rel=0.15)
@@ -189,9 +208,14 @@ def test_sampling_at_once_or_one_by_one():
 
 def test_attributes_by_hand():
     state = SimpleShapesState(
-        np.array([1]), np.array([7.0]), np.array([24.0]), np.array([10.5]), np.array([np.pi / 2]),
-        np.array([[0, 255, 51]], np.uint8), np.array([0]),
-    )  # fmt: skip
+        np.array([1]),
+        np.array([7.0]),
+        np.array([24.0]),
+        np.array([10.5]),
+        np.array([np.pi / 2]),
+        np.array([[0, 255, 51]], np.uint8),
+        np.array([0]),
+    )
     found = attributes_from_values("simple_shapes", state.arrays())
     assert found.dtype == np.float32
     assert found == pytest.approx(np.array([[0, 1, 0, -1, 1, 0, 0, 1, -1, 1, -0.6]]), abs=1e-6)
@@ -199,25 +223,39 @@ def test_attributes_by_hand():
 
 def test_attributes_round_trip():
     state = shapes(1000)
-    values = values_from_attributes("simple_shapes", attributes_from_values("simple_shapes", state.arrays()))
+    values = values_from_attributes(
+        "simple_shapes", attributes_from_values("simple_shapes", state.arrays())
+    )
     assert np.array_equal(values["shape"], state.shape)
-    for name, slack in (("x", 1e-5), ("y", 1e-5), ("size", 1e-5), ("rotation", 1e-5), ("rgb", 1e-4)):
+    for name, slack in (
+        ("x", 1e-5),
+        ("y", 1e-5),
+        ("size", 1e-5),
+        ("rotation", 1e-5),
+        ("rgb", 1e-4),
+    ):
         difference = values[name] - getattr(state, name)
         turned = (difference + np.pi) % (2 * np.pi) - np.pi if name == "rotation" else difference
         assert np.abs(turned).max() < slack
-    single = values_from_attributes("simple_shapes", attributes_from_values("simple_shapes", state.arrays())[0])
+    single = values_from_attributes(
+        "simple_shapes", attributes_from_values("simple_shapes", state.arrays())[0]
+    )
     assert single["rgb"].shape == (3,)
     with pytest.raises(ValueError, match="end in 11 numbers"):
         values_from_attributes("simple_shapes", np.zeros(10))
     with pytest.raises(ValueError, match="no value for rgb"):
-        attributes_from_values("simple_shapes", {name: 0 for name in ("shape", "x", "y", "size", "rotation")})
+        attributes_from_values(
+            "simple_shapes", {name: 0 for name in ("shape", "x", "y", "size", "rotation")}
+        )
 
 
 # The task.
 
 
 def test_distances_by_hand():
-    poses = np.array([(16, 16, 0), (19, 12, np.pi / 2), (16, 7, 2 * np.pi - 0.1), (7, 16, np.pi)], dtype=float)
+    poses = np.array(
+        [(16, 16, 0), (19, 12, np.pi / 2), (16, 7, 2 * np.pi - 0.1), (7, 16, np.pi)], dtype=float
+    )
     distance, angle = TASK.distances(poses)
     assert distance == pytest.approx([0, 5, 9, 9])
     assert angle == pytest.approx([0, np.pi / 2, 0.1, np.pi])
@@ -236,7 +274,9 @@ def test_reward_by_hand():
     expected = [1 - 0.05, -1 + 1 / np.pi - 0.05, 1 - 0.05 + 5, 1 / np.pi - 0.05 + 5]
     assert TASK.reward(before, after) == pytest.approx(expected)
     metres = Task((0, 0, 0), tolerance=0.15, angle_tolerance=0.2, step=0.1, turn=0.2)
-    assert metres.reward((np.float64(0.5), np.float64(1.0)), (np.float64(0.3), np.float64(1.0))) == pytest.approx(1.95)
+    assert metres.reward(
+        (np.float64(0.5), np.float64(1.0)), (np.float64(0.3), np.float64(1.0))
+    ) == pytest.approx(1.95)
 
 
 def test_actions_move_as_they_are_named():

@@ -31,7 +31,9 @@ def run(folder, **changes):
 
 def test_the_same_command_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(train._Follower, "_on_step", lambda self: stop_at(self, 700))
-    with pytest.raises(KeyboardInterrupt, match="stopped after 700 of 1,500 steps; the same command goes on"):
+    with pytest.raises(
+        KeyboardInterrupt, match="stopped after 700 of 1,500 steps; the same command goes on"
+    ):
         run(tmp_path, steps=1500)
     monkeypatch.undo()
     agent = run(tmp_path, steps=1500)
@@ -44,7 +46,10 @@ def test_the_same_command_goes_on(tmp_path, monkeypatch):
     assert finished.model.num_timesteps == agent.model.num_timesteps
     assert load_agent(tmp_path / "agent").training["curve"] == agent.training["curve"]
     weights = agent.model.policy.state_dict()
-    assert all(torch.equal(value, weights[key]) for key, value in finished.model.policy.state_dict().items())
+    assert all(
+        torch.equal(value, weights[key])
+        for key, value in finished.model.policy.state_dict().items()
+    )
 
 
 def stop_at(follower, steps):
@@ -97,7 +102,9 @@ def test_a_log_that_cannot_be_written_does_not_end_the_training(tmp_path, monkey
     run(tmp_path)
     with monkeypatch.context() as changed:
         changed.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
-        with pytest.raises(OSError, match=r"the log in .* could not be written .*No space left.*; the checkpoint"):
+        with pytest.raises(
+            OSError, match=r"the log in .* could not be written .*No space left.*; the checkpoint"
+        ):
             run(tmp_path, steps=1200)
     log_opens = train._Log.__init__
 
@@ -135,12 +142,17 @@ def test_replay_and_entropy_go_on(tmp_path):
         ({"weights": "nowhere"}, "no weights called 'nowhere'"),
         ({"modalities": ("sound",)}, "sound"),
         ({"test_modalities": ("sound",)}, "sound"),
-        ({"encoder": "raw", "test_modalities": ("language",)}, "its policy can't be given language"),
+        (
+            {"encoder": "raw", "test_modalities": ("language",)},
+            "its policy can't be given language",
+        ),
         ({"env": "GWMoon-v0"}, "GWMoon-v0"),
     ],
 )
 def test_refusals_in_one_sentence(tmp_path, changes, message):
-    wanted = TrainConfig(**{"env": SHAPES, "modalities": ("image",), "out": tmp_path / "new", **changes})
+    wanted = TrainConfig(
+        **{"env": SHAPES, "modalities": ("image",), "out": tmp_path / "new", **changes}
+    )
     with pytest.raises(SystemExit, match=message):
         say_errors(lambda: train.main(wanted))
     assert not (tmp_path / "new").exists()
@@ -164,7 +176,9 @@ def test_folder_that_cannot_be_written(tmp_path):
 @pytest.fixture(scope="module", params=gw_envs.ENV_IDS)
 def saved(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("agent") / "mine"
-    agent = create_agent(AgentSpec(request.param, ("image", "language"), attention="best"), n_steps=4)
+    agent = create_agent(
+        AgentSpec(request.param, ("image", "language"), attention="best"), n_steps=4
+    )
     agent.save(path)
     return path
 

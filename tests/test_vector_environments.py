@@ -25,7 +25,15 @@ def mixed_rollout(env: gym.vector.VectorEnv, steps: int, seed: int) -> list[dict
         chance, expert = random_action(env, rng), expert_actions(scene, shown["attributes"])
         actions = np.where(rng.random(env.num_envs) < 0.85, expert, chance)
         shown, reward, terminated, truncated, info = env.step(actions)
-        trace.append({"shown": shown, "reward": reward, "terminated": terminated, "truncated": truncated, "info": info})
+        trace.append(
+            {
+                "shown": shown,
+                "reward": reward,
+                "terminated": terminated,
+                "truncated": truncated,
+                "info": info,
+            }
+        )
     return trace
 
 
@@ -45,7 +53,9 @@ def test_equal_to_single_environments(env_id, mode):
                     assert digest(here[key][name]) == digest(there[key][name]), (step, name)
             else:
                 assert digest(here[key]) == digest(there[key]), (step, key)
-    assert sum(step["terminated"].sum() for step in ours[1:]) > count  # there was something to compare
+    assert (
+        sum(step["terminated"].sum() for step in ours[1:]) > count
+    )  # there was something to compare
     native.close()
     singles.close()
 
@@ -66,7 +76,10 @@ def test_equal_in_random_steps(env_id):
 def test_async_vector_environments(env_id, context):
     native = gym.make_vec(env_id, num_envs=2)
     workers = gym.make_vec(
-        f"gw_envs:{env_id}", num_envs=2, vectorization_mode="async", vector_kwargs={"context": context}
+        f"gw_envs:{env_id}",
+        num_envs=2,
+        vectorization_mode="async",
+        vector_kwargs={"context": context},
     )
     assert vector_rollout(workers, 12, seed=1) == vector_rollout(native, 12, seed=1)
     native.close()
@@ -76,10 +89,14 @@ def test_async_vector_environments(env_id, context):
 @every_id
 def test_sentences_from_other_processes(env_id):
     arguments = {"num_envs": 2, "language": "text", "modalities": ("language",)}
-    pipes = {"shared_memory": False}  # in shared memory Gymnasium reads sentences once, before they are there
+    pipes = {
+        "shared_memory": False
+    }  # in shared memory Gymnasium reads sentences once, before they are there
     native, workers = (
         gym.make_vec(env_id, **arguments),
-        gym.make_vec(f"gw_envs:{env_id}", vectorization_mode="async", vector_kwargs=pipes, **arguments),
+        gym.make_vec(
+            f"gw_envs:{env_id}", vectorization_mode="async", vector_kwargs=pipes, **arguments
+        ),
     )
     assert vector_rollout(workers, 12, seed=1) == vector_rollout(native, 12, seed=1)
     native.close()
@@ -105,7 +122,9 @@ def test_batches_of_one_and_lists_of_seeds(env_id):
 @every_id
 def test_spaces_and_truncation(env_id):
     for arguments, length in (({}, MAX_EPISODE_STEPS), ({"max_episode_steps": 7}, 7)):
-        env = gym.make_vec(env_id, num_envs=2, modalities=("attributes", "language"), language="text", **arguments)
+        env = gym.make_vec(
+            env_id, num_envs=2, modalities=("attributes", "language"), language="text", **arguments
+        )
         shown, _ = env.reset(seed=0)
         assert env.observation_space.contains(shown)
         ends = [env.step(np.full(2, step % 2))[2:4] for step in range(length + 1)]
@@ -116,7 +135,9 @@ def test_spaces_and_truncation(env_id):
 
 @every_id
 def test_rows_do_not_depend_on_one_another(env_id):
-    few, many = (gym.make_vec(env_id, num_envs=count, modalities=("attributes",)) for count in (2, 5))
+    few, many = (
+        gym.make_vec(env_id, num_envs=count, modalities=("attributes",)) for count in (2, 5)
+    )
     few.reset(seed=0)
     many.reset(seed=0)
     rng = np.random.default_rng(0)

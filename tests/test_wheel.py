@@ -51,7 +51,16 @@ def wheel(tmp_path_factory):
     pytest.importorskip("build")
     pytest.importorskip("hatchling")
     made, unpacked = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("unpacked")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(made), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(made),
+        str(ROOT),
+    ]
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     (path,) = made.glob("*.whl")
@@ -61,13 +70,23 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_holds_packages_assets_and_license(wheel):
-    assert {path.name for path in wheel.iterdir() if path.suffix != ".dist-info"} == {"gw_envs", "gw_agents"}
-    assert {path.name for path in (wheel / "gw_envs" / "_assets" / "weights").iterdir()} >= {"simple_shapes", "factory"}
+    assert {path.name for path in wheel.iterdir() if path.suffix != ".dist-info"} == {
+        "gw_envs",
+        "gw_agents",
+    }
+    assert {path.name for path in (wheel / "gw_envs" / "_assets" / "weights").iterdir()} >= {
+        "simple_shapes",
+        "factory",
+    }
     assert list(wheel.glob("*.dist-info/licenses/LICENSE"))
 
 
 def test_it_works_away_from_the_checkout(wheel, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(wheel), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(wheel),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-c", USE, str(ROOT), str(wheel)]
     used = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert used.returncode == 0, used.stderr

@@ -70,7 +70,9 @@ def test_attention_by_hand():
     z = math.tanh(3.0 * first[1])  # both components of the first pass's workspace vector
     scores = [(2 * z + z) / math.sqrt(2), -z / math.sqrt(2)]
     total = sum(math.exp(score) for score in scores)
-    assert two(latents, codes, workspace).tolist()[0] == pytest.approx([math.exp(s) / total for s in scores])
+    assert two(latents, codes, workspace).tolist()[0] == pytest.approx(
+        [math.exp(s) / total for s in scores]
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -78,7 +80,9 @@ def test_attention_by_hand():
 @pytest.mark.parametrize("count", [1, 5])
 def test_attention_weights_are_a_distribution(workspace, preset, names, count):
     torch.manual_seed(1)
-    attention = Attention(AttentionConfig(LATENTS, width=6, **PRESETS[preset])).requires_grad_(False)
+    attention = Attention(AttentionConfig(LATENTS, width=6, **PRESETS[preset])).requires_grad_(
+        False
+    )
     latents = batch(count, names)
     weights = attention(latents, workspace.encode(latents), workspace)
     assert weights.shape == (count, len(names))
@@ -92,7 +96,9 @@ def test_attention_weights_are_a_distribution(workspace, preset, names, count):
 
 def test_presets_are_small():
     for preset in PRESETS.values():
-        attention = Attention(AttentionConfig({"image": 12, "attributes": 10, "language": 32}, **preset))
+        attention = Attention(
+            AttentionConfig({"image": 12, "attributes": 10, "language": 32}, **preset)
+        )
         assert sum(parameter.numel() for parameter in attention.parameters()) < 5000
 
 
@@ -165,11 +171,15 @@ def test_attention_learns_to_leave_the_noisy_modality():
     codes = workspace.encode(noisy)
 
     def accuracy(weights):
-        return (classifier(workspace.fuse(codes, weights)).argmax(1) == classes).float().mean().item()
+        return (
+            (classifier(workspace.fuse(codes, weights)).argmax(1) == classes).float().mean().item()
+        )
 
     assert accuracy(attention(noisy, codes, workspace)) > accuracy(None) + 0.15
     again = train_attention("one_step_fused", workspace, loss, latents, 0, damage)
-    assert all(torch.equal(a, b) for a, b in zip(attention.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(attention.parameters(), again.parameters(), strict=True)
+    )
 
 
 def aligned():
@@ -203,7 +213,9 @@ def test_evidence_leaves_what_cannot_be_reconstructed(preset):
     assert weights[far].mean() < 0.05
     assert weights.sum(1).tolist() == pytest.approx([1.0] * len(weights), abs=1e-5)
     codes = workspace.encode(clean)
-    assert attention(clean, codes, workspace).mean(0).tolist() == pytest.approx([1 / 3] * 3, abs=0.05)
+    assert attention(clean, codes, workspace).mean(0).tolist() == pytest.approx(
+        [1 / 3] * 3, abs=0.05
+    )
 
 
 def test_agreement_lets_a_third_settle_what_two_contradict():
@@ -218,7 +230,9 @@ def test_agreement_lets_a_third_settle_what_two_contradict():
     assert weights.mean().item() == pytest.approx(1 / 3, abs=0.05)
     two = {name: false[name] for name in ("image", "attributes")}
     attention = train_attention("agreement", workspace, restores, clean, 0, damage)
-    assert attention(two, workspace.encode(two), workspace).mean(0).tolist() == pytest.approx([0.5, 0.5])
+    assert attention(two, workspace.encode(two), workspace).mean(0).tolist() == pytest.approx(
+        [0.5, 0.5]
+    )
 
 
 def test_a_modality_never_trained_on_is_judged_too():

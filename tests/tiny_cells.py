@@ -5,9 +5,13 @@ import signal
 from pathlib import Path
 
 
-def double(seeds: list[int], add: int = 0, known: list[list[dict[str, int]]] | None = None) -> list[dict[str, int]]:
+def double(
+    seeds: list[int], add: int = 0, known: list[list[dict[str, int]]] | None = None
+) -> list[dict[str, int]]:
     """Twice the seed, and all that is added: a number, and the values of the cells before."""
-    return [{"value": 2 * seed + add + sum(cell["value"] for (cell,) in known or ())} for seed in seeds]
+    return [
+        {"value": 2 * seed + add + sum(cell["value"] for (cell,) in known or ())} for seed in seeds
+    ]
 
 
 def killed_once(seeds: list[int], out: Path) -> list[int]:

@@ -17,7 +17,14 @@ class AttributesDomain(Domain):
     numbers: ClassVar[str] = "finite numbers in [-1, 1]"
     """What a vector holds, as errors say it."""
 
-    def __init__(self, width: int, one_hot: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4) -> None:
+    def __init__(
+        self,
+        width: int,
+        one_hot: int,
+        latent_width: int = 10,
+        hidden: int = 128,
+        beta: float = 1e-4,
+    ) -> None:
         """Build the networks.
 
         Args:
@@ -33,7 +40,10 @@ class AttributesDomain(Domain):
         self.from_latent = mlp([latent_width, hidden, hidden, width])
 
     def config(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("width", "one_hot", "latent_width", "hidden", "beta")}
+        return {
+            name: getattr(self, name)
+            for name in ("width", "one_hot", "latent_width", "hidden", "beta")
+        }
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,14 +70,18 @@ class AttributesDomain(Domain):
         one_hot = torch.nn.functional.one_hot(logits.argmax(-1), self.one_hot).to(numbers.dtype)
         return torch.cat([one_hot, numbers], -1)
 
-    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, observations: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         mean, log_variance = self._posterior(observations)
         raw = self.from_latent(sample_latent(mean, log_variance))
         error = (raw[:, self.one_hot :] - targets[:, self.one_hot :]).square().sum(-1).mean()
         terms = {"squared_error": error, "kl": kl_divergence(mean, log_variance)}
         if self.one_hot:
             classes = targets[:, : self.one_hot].argmax(-1)
-            terms["cross_entropy"] = torch.nn.functional.cross_entropy(raw[:, : self.one_hot], classes)
+            terms["cross_entropy"] = torch.nn.functional.cross_entropy(
+                raw[:, : self.one_hot], classes
+            )
         return sum(terms.values()) - (1.0 - self.beta) * terms["kl"], terms
 
 
@@ -81,7 +95,9 @@ class VectorDomain(AttributesDomain):
     modality = "vector"
     numbers = "finite numbers"
 
-    def __init__(self, width: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4) -> None:
+    def __init__(
+        self, width: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4
+    ) -> None:
         """Build the networks; arguments as for `AttributesDomain`."""
         super().__init__(width, 0, latent_width, hidden, beta)
         self.mean: Tensor
@@ -89,7 +105,9 @@ class VectorDomain(AttributesDomain):
         self.range: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        self.register_buffer("range", torch.tensor([-1.0, 1.0]).unsqueeze(1).repeat(1, width))  # (2, A) low, high
+        self.register_buffer(
+            "range", torch.tensor([-1.0, 1.0]).unsqueeze(1).repeat(1, width)
+        )  # (2, A) low, high
 
     def config(self) -> dict[str, Any]:
         return {name: value for name, value in super().config().items() if name != "one_hot"}
@@ -97,7 +115,9 @@ class VectorDomain(AttributesDomain):
     def prepare(self, observations: Tensor) -> None:
         deviation = observations.std(0, correction=0)
         self.mean.copy_(observations.mean(0))
-        self.scale.copy_(torch.where(deviation > 1e-6, deviation, 1.0))  # what never changes says nothing
+        self.scale.copy_(
+            torch.where(deviation > 1e-6, deviation, 1.0)
+        )  # what never changes says nothing
         self.range.copy_(torch.stack([observations.amin(0), observations.amax(0)]))
 
     def _scaled(self, vectors: Tensor) -> Tensor:
@@ -110,5 +130,7 @@ class VectorDomain(AttributesDomain):
     def _decode(self, latents: Tensor) -> Tensor:
         return (self.from_latent(latents) * self.scale + self.mean).clamp(*self.range)
 
-    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, observations: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         return super().loss(observations, self._scaled(targets), progress)

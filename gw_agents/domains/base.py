@@ -57,7 +57,9 @@ class Domain(nn.Module):
     def check_form(self, array: NDArray, name: str) -> None:
         """ValueError unless the array is a batch (B, *shape) of a type that the domain accepts."""
         shape = self.shape
-        fits = array.ndim == 1 + len(shape) and all(w in (-1, s) for w, s in zip(shape, array.shape[1:], strict=True))
+        fits = array.ndim == 1 + len(shape) and all(
+            w in (-1, s) for w, s in zip(shape, array.shape[1:], strict=True)
+        )
         if not fits or not np.issubdtype(array.dtype, self.accepts):
             form = str(shape).replace("-1", "any length")
             raise ValueError(
@@ -68,7 +70,9 @@ class Domain(nn.Module):
     def prepare(self, observations: Tensor) -> None:
         """Look at some training observations once, before training."""
 
-    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, observations: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The training loss of a batch, and its unweighted terms by name for the log.
 
         Args:
@@ -112,7 +116,9 @@ def check_key(key: str) -> str:
     taken = key in ("workspace", "attention") or hasattr(nn.ModuleDict(), key)
     if taken or not re.fullmatch(r"[\w-]+", key):
         why = "that name is taken" if taken else "it must be of letters, digits, _ and -"
-        raise ValueError(f"the key {key!r} can't be that of a modality, {why}: wrap the environment and rename it")
+        raise ValueError(
+            f"the key {key!r} can't be that of a modality, {why}: wrap the environment and rename it"
+        )
     return key
 
 

@@ -70,7 +70,15 @@ class ImageDomain(Domain):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def config(self) -> dict[str, Any]:
-        names = ("size", "latent_width", "channels", "hidden", "beta", "chroma_weight", "input_noise")
+        names = (
+            "size",
+            "latent_width",
+            "channels",
+            "hidden",
+            "beta",
+            "chroma_weight",
+            "input_noise",
+        )
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -103,7 +111,9 @@ class ImageDomain(Domain):
         pixels = self._reconstruct(latents).permute(0, 2, 3, 1)
         return pixels.mul(255.0).add(self.background).round().clamp(0, 255).to(torch.uint8)
 
-    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, observations: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         pixels = self._pixels(observations)
         noise = torch.randn_like(pixels) * self.input_noise * (pixels != 0)
         mean, log_variance = self._posterior(pixels + noise)

@@ -68,7 +68,9 @@ class LanguageDomain(Domain):
     def check(self, array: NDArray, name: str) -> Tensor:
         self.check_form(array, name)
         if array.size and (array.min() < 0 or array.max() >= self.vocabulary):
-            raise ValueError(f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary")
+            raise ValueError(
+                f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary"
+            )
         return super().check(array, name)
 
     def _posterior(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +93,9 @@ class LanguageDomain(Domain):
 
     @torch.no_grad()
     def _decode(self, latents: Tensor) -> Tensor:
-        tokens = torch.full((len(latents), MAX_TOKENS), PAD, dtype=torch.int64, device=latents.device)
+        tokens = torch.full(
+            (len(latents), MAX_TOKENS), PAD, dtype=torch.int64, device=latents.device
+        )
         word = torch.full((len(latents), 1), START, dtype=torch.int64, device=latents.device)
         state = self.to_state(latents).unsqueeze(0)
         going = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
@@ -104,7 +108,9 @@ class LanguageDomain(Domain):
             tokens[:, position] = torch.where(going, word[:, 0], PAD)
         return tokens
 
-    def loss(self, observations: Tensor, targets: Tensor, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, observations: Tensor, targets: Tensor, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Captions (B, K, T), K of each scene; targets (B, 2, T): the first caption's claims, and the coarsest ones."""
         mean, log_variance = self._posterior(trimmed(observations.flatten(0, 1)))
         drawn = sample_latent(mean, log_variance).unflatten(0, observations.shape[:2])  # (B, K, L)
@@ -113,7 +119,9 @@ class LanguageDomain(Domain):
             "average": self._spoken(drawn.mean(1), targets[:, 1]),
             "kl": kl_divergence(mean, log_variance),
         }
-        return terms["cross_entropy"] + terms["average"] + self.beta * min(1.0, progress / 0.1) * terms["kl"], terms
+        return terms["cross_entropy"] + terms["average"] + self.beta * min(
+            1.0, progress / 0.1
+        ) * terms["kl"], terms
 
     def _spoken(self, latents: Tensor, targets: Tensor) -> Tensor:
         """How surprised the decoder is by the words that should be said: (B, L), (B, T) -> ()."""
@@ -124,8 +132,12 @@ class LanguageDomain(Domain):
         lengths = (words != PAD).sum(1)
         following[torch.arange(len(words)), lengths] = END
         spoken = torch.arange(words.shape[1] + 1, device=words.device) <= lengths.unsqueeze(1)
-        hidden_words = (torch.rand(previous.shape, device=previous.device) < 0.2) & (previous != START)
-        logits, _ = self._words(previous.masked_fill(hidden_words, PAD), latents, self.to_state(latents).unsqueeze(0))
+        hidden_words = (torch.rand(previous.shape, device=previous.device) < 0.2) & (
+            previous != START
+        )
+        logits, _ = self._words(
+            previous.masked_fill(hidden_words, PAD), latents, self.to_state(latents).unsqueeze(0)
+        )
         per_word = nn.functional.cross_entropy(logits.transpose(1, 2), following, reduction="none")
         return (per_word * spoken).sum(1).mean()
 

@@ -16,7 +16,8 @@ from gw_envs.language import VOCABULARY
 from gw_envs.observation import get_scene
 
 DOMAINS: dict[str, type[Domain]] = {
-    domain.modality: domain for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
+    domain.modality: domain
+    for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
 }
 """The domain class of each kind, which is what checkpoints name; add your own to load them from a folder."""
 
@@ -44,7 +45,9 @@ def _attributes(scene: str) -> Recipe:
     fields = get_scene(scene).fields
     one_hot = sum(entry.width for entry in fields if entry.kind == "one_hot")
     arguments = {"width": get_scene(scene).attribute_width, "one_hot": one_hot}
-    return Recipe("attributes", FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3), arguments)
+    return Recipe(
+        "attributes", FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3), arguments
+    )
 
 
 def _language() -> Recipe:
@@ -55,7 +58,9 @@ def _language() -> Recipe:
 RECIPES: dict[str, dict[str, Recipe]] = {
     "simple_shapes": {
         "image": Recipe(
-            "image", FitConfig(steps=55_000), {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01}
+            "image",
+            FitConfig(steps=55_000),
+            {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01},
         ),
         "attributes": _attributes("simple_shapes"),
         "language": _language(),
@@ -84,18 +89,28 @@ def space_recipe(space: gym.Space) -> Recipe:
     shape, dtype = space.shape or (), space.dtype
     if not isinstance(space, gym.spaces.Box):
         hint = (
-            "; examples/text_embedding.py puts a frozen embedding there" if isinstance(space, gym.spaces.Text) else ""
+            "; examples/text_embedding.py puts a frozen embedding there"
+            if isinstance(space, gym.spaces.Text)
+            else ""
         )
-        raise ValueError(f"a {type(space).__name__} is neither a picture nor a vector of floats{hint}")
+        raise ValueError(
+            f"a {type(space).__name__} is neither a picture nor a vector of floats{hint}"
+        )
     if dtype == np.uint8 and len(shape) == 3 and shape[-1] == 3:
         if min(shape[:2]) < SMALLEST_IMAGE:
             raise ValueError(
                 f"a picture of {shape[0]} x {shape[1]} is smaller than {SMALLEST_IMAGE} x {SMALLEST_IMAGE}"
             )
-        halvings = max(2, math.ceil(math.log2(min(shape[:2]) / 6)))  # down to feature maps of 6 x 6 or less
+        halvings = max(
+            2, math.ceil(math.log2(min(shape[:2]) / 6))
+        )  # down to feature maps of 6 x 6 or less
         channels = (16, 24, *[48] * (halvings - 2)) if halvings > 3 else (24, 48, 48)[:halvings]
         size = shape[0] if shape[0] == shape[1] else shape[:2]
-        return Recipe("image", FitConfig(steps=20_000), {"size": size, "latent_width": 12, "channels": channels})
+        return Recipe(
+            "image",
+            FitConfig(steps=20_000),
+            {"size": size, "latent_width": 12, "channels": channels},
+        )
     if np.issubdtype(dtype, np.floating) and len(shape) == 1:
         fit = FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3)
         return Recipe("vector", fit, {"width": shape[0], "latent_width": min(shape[0], 16)})

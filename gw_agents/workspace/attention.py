@@ -65,7 +65,12 @@ PRESETS: dict[str, dict] = {
     "one_step_fused": {"steps": 1, "first_query": "fused", "key_hidden": 24},
     "two_step_fused": {"steps": 2, "first_query": "fused", "key_hidden": 24},
     "five_step_fused": {"steps": 5, "first_query": "fused", "key_hidden": 24},
-    "one_step_cosine": {"steps": 1, "first_query": "fused", "key_hidden": 24, "similarity": "cosine"},
+    "one_step_cosine": {
+        "steps": 1,
+        "first_query": "fused",
+        "key_hidden": 24,
+        "similarity": "cosine",
+    },
     "demi_cycle": {"steps": 0, "evidence": "demi_cycle"},
     "agreement": {"steps": 0, "evidence": "agreement"},
     "evidence": {"steps": 0, "evidence": "learned"},
@@ -89,7 +94,10 @@ class Attention(nn.Module):
         if config.steps:
             inner = [config.key_hidden] if config.key_hidden else []
             self.keys = nn.ModuleDict(
-                {name: mlp([wide, *inner, config.key_width]) for name, wide in config.latents.items()}
+                {
+                    name: mlp([wide, *inner, config.key_width])
+                    for name, wide in config.latents.items()
+                }
             )
             self.query = nn.Linear(config.width, config.key_width)
             self.register_buffer("random_z", torch.randn(config.width).tanh())
@@ -99,7 +107,9 @@ class Attention(nn.Module):
             self.evidence = Evidence(tuple(config.latents), config.evidence)
             for name in config.latents if config.steps else ():
                 for parameter in list(self.keys[name].parameters())[-2:]:  # of the last layer
-                    nn.init.zeros_(parameter)  # so that a modality never trained on is judged by evidence alone
+                    nn.init.zeros_(
+                        parameter
+                    )  # so that a modality never trained on is judged by evidence alone
 
     @property
     def trainable(self) -> bool:
@@ -112,7 +122,11 @@ class Attention(nn.Module):
             self.evidence.prepare(latents, workspace)
 
     def forward(
-        self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace, failed: Tensor | None = None
+        self,
+        latents: Mapping[str, Tensor],
+        codes: Codes,
+        workspace: Workspace,
+        failed: Tensor | None = None,
     ) -> Tensor:
         """The fusion weights of a batch.
 
@@ -134,12 +148,23 @@ class Attention(nn.Module):
         return shares(scores, failed)
 
     def _asked(
-        self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace, scores: Tensor, failed: Tensor | None
+        self,
+        latents: Mapping[str, Tensor],
+        codes: Codes,
+        workspace: Workspace,
+        scores: Tensor,
+        failed: Tensor | None,
     ) -> Tensor:
         """The (B, D) scores after every pass of key and query, beginning with those given."""
-        keys = torch.stack([self.keys[name](latent) for name, latent in latents.items()], 1)  # (B, D, K)
+        keys = torch.stack(
+            [self.keys[name](latent) for name, latent in latents.items()], 1
+        )  # (B, D, K)
         fused = self.config.first_query == "fused"
-        z = workspace.fuse(codes, shares(scores, failed)) if fused else self.random_z.expand(len(keys), -1)
+        z = (
+            workspace.fuse(codes, shares(scores, failed))
+            if fused
+            else self.random_z.expand(len(keys), -1)
+        )
         total = scores
         for step in range(self.config.steps):
             if step:
@@ -189,7 +214,9 @@ class Evidence(nn.Module):
 
     def forward(self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace) -> Tensor:
         """(B, D) scores; arguments as for `Attention`."""
-        rows = torch.tensor([self.modalities.index(name) for name in latents], device=self.usual.device)
+        rows = torch.tensor(
+            [self.modalities.index(name) for name in latents], device=self.usual.device
+        )
         at = (rows[:, None], rows[None, :])
         with torch.no_grad():
             errors = log_errors(latents, codes, workspace)
@@ -217,6 +244,8 @@ def log_errors(latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace
     z = torch.cat([codes[name].tanh() for name in names])  # (D * B, Z)
     columns = []
     for name, decoded in workspace.broadcast(z, names).items():
-        error = (decoded.unflatten(0, (len(names), count)) - latents[name]).square().mean(-1)  # (D, B)
+        error = (
+            (decoded.unflatten(0, (len(names), count)) - latents[name]).square().mean(-1)
+        )  # (D, B)
         columns.append(error.T)
     return (torch.stack(columns, 2) + 1e-6).log()

@@ -25,10 +25,14 @@ class Corrupted(NamedTuple):
 
 def draw_directions(latents: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """One fixed direction C ~ N(0, I) for each modality: {modality: (1, L_d)}."""
-    return {name: torch.randn(1, rows.shape[1], generator=generator) for name, rows in latents.items()}
+    return {
+        name: torch.randn(1, rows.shape[1], generator=generator) for name, rows in latents.items()
+    }
 
 
-def victims(count: int, modalities: int, at_once: Tensor | int, generator: torch.Generator) -> Tensor:
+def victims(
+    count: int, modalities: int, at_once: Tensor | int, generator: torch.Generator
+) -> Tensor:
     """(count, modalities) true for `at_once`, () or (count,), of the modalities of each row, picked at random."""
     order = torch.rand(count, modalities, generator=generator).argsort(1).argsort(1)
     return order < torch.as_tensor(at_once).expand(count).unsqueeze(1)
@@ -52,7 +56,9 @@ def corrupt(
     """
     count = len(next(iter(latents.values())))
     hit = victims(count, len(latents), at_once, generator)
-    k = torch.randn(count, len(latents), generator=generator) * torch.as_tensor(sigma).reshape(-1, 1)
+    k = torch.randn(count, len(latents), generator=generator) * torch.as_tensor(sigma).reshape(
+        -1, 1
+    )
     noisy = {}
     for index, (name, rows) in enumerate(latents.items()):
         fixed = None if directions is None else directions[name]
@@ -61,7 +67,9 @@ def corrupt(
     return Corrupted(noisy, hit, k.abs() * hit)
 
 
-def replace(clean: Mapping[str, Tensor], failed: Mapping[str, Tensor], hit: Tensor) -> dict[str, Tensor]:
+def replace(
+    clean: Mapping[str, Tensor], failed: Mapping[str, Tensor], hit: Tensor
+) -> dict[str, Tensor]:
     """{modality: (B, L_d)} twice: the failed rows where (B, D) `hit` says so, else the clean ones."""
     return {
         name: torch.where(hit[:, index : index + 1], failed[name], rows)

@@ -22,7 +22,9 @@ from torch.nn.functional import cross_entropy, normalize
 def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean squared error over batch and components; (B, L), (B, L) -> (), in squared standard deviations."""
     if predicted.shape != target.shape or predicted.ndim != 2:
-        raise ValueError(f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}: both must be (B, L)")
+        raise ValueError(
+            f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}: both must be (B, L)"
+        )
     return (predicted - target).square().mean()
 
 
@@ -53,8 +55,12 @@ def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
         () the mean of the cross-entropies of finding b among all b given a, and a among all a given b.
     """
     if codes_a.shape != codes_b.shape or codes_a.ndim != 2:
-        raise ValueError(f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}: both must be (B, Z)")
-    similarity = log_scale.exp() * normalize(codes_a, dim=-1) @ normalize(codes_b, dim=-1).T  # (B, B)
+        raise ValueError(
+            f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}: both must be (B, Z)"
+        )
+    similarity = (
+        log_scale.exp() * normalize(codes_a, dim=-1) @ normalize(codes_b, dim=-1).T
+    )  # (B, B)
     matched = torch.arange(len(codes_a), device=codes_a.device)
     return 0.5 * (cross_entropy(similarity, matched) + cross_entropy(similarity.T, matched))
 
@@ -62,5 +68,7 @@ def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
 def broadcast(predicted: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
     """Every decoded modality against its latent, averaged over the modalities; {(B, L_d)}, {(B, L_d)} -> ()."""
     if predicted.keys() != targets.keys() or not predicted:
-        raise ValueError(f"modalities {sorted(predicted)} were decoded where {sorted(targets)} are known")
+        raise ValueError(
+            f"modalities {sorted(predicted)} were decoded where {sorted(targets)} are known"
+        )
     return torch.stack([squared_error(predicted[name], targets[name]) for name in predicted]).mean()

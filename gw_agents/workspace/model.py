@@ -25,7 +25,12 @@ PRESETS: dict[str, dict[str, float]] = {
     # Fusion with unpaired data too: what is broadcast of an unpaired item alone is its demi-cycle and its cycles.
     "fusion": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.5, "cycle": 0.5},
     # The four losses with stop-gradient back-translation in the place of cycles.
-    "tr+cont+dcy+bt": {"translation": 1.0, "contrastive": 0.1, "demi_cycle": 0.1, "back_translation": 1.0},
+    "tr+cont+dcy+bt": {
+        "translation": 1.0,
+        "contrastive": 0.1,
+        "demi_cycle": 0.1,
+        "back_translation": 1.0,
+    },
 }
 """Weights of each model's losses: the six of arXiv 2306.15711 as published, fusion on pairs and on all, and ours."""
 
@@ -85,7 +90,10 @@ class Workspace(nn.Module):
         """Build the encoders and decoders that `config` describes."""
         super().__init__()
         self.config = config
-        hidden, build = [config.hidden] * config.layers, normalised_mlp if config.layer_norm else mlp
+        hidden, build = (
+            [config.hidden] * config.layers,
+            normalised_mlp if config.layer_norm else mlp,
+        )
         self.encoders = nn.ModuleDict(
             {name: build([wide, *hidden, config.width]) for name, wide in config.latents.items()}
         )
@@ -124,7 +132,10 @@ class Workspace(nn.Module):
 
     def broadcast(self, z: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """(B, Z) -> {modality: (B, L_d)} predicted latents of all modalities, or of those named."""
-        return {name: self.decoders[name](z) for name in (self.modalities if modalities is None else modalities)}
+        return {
+            name: self.decoders[name](z)
+            for name in (self.modalities if modalities is None else modalities)
+        }
 
     def translate(self, latents: Mapping[str, Tensor], target: str) -> Tensor:
         """The even fusion of the latents given -> (B, L_target) predicted latent of the target."""

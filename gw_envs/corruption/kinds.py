@@ -26,7 +26,9 @@ class Draws(NamedTuple):
 
     def empty(self, shape: Sequence[int]) -> NDArray[np.float32]:
         """Room for the numbers of rows of shape (N, ...): (N, numbers), or (N, numbers, ...) if they are per entry."""
-        return np.empty((shape[0], self.numbers, *(shape[1:] if self.per_entry else ())), np.float32)
+        return np.empty(
+            (shape[0], self.numbers, *(shape[1:] if self.per_entry else ())), np.float32
+        )
 
     def fill(self, rng: np.random.Generator, out: NDArray[np.float32]) -> None:
         """Draw into `out`, which must be contiguous."""
@@ -78,7 +80,9 @@ def blur(rows: NDArray, severity: NDArray, draws: NDArray) -> NDArray:
     kernel /= kernel.sum(-1, keepdims=True)
     picture = rows.astype(np.float32)
     for _ in range(2):  # down the columns, then, the axes swapped, along the rows
-        picture = (kernel @ picture.reshape(len(rows), size, 3 * size)).reshape(rows.shape).swapaxes(1, 2)
+        picture = (
+            (kernel @ picture.reshape(len(rows), size, 3 * size)).reshape(rows.shape).swapaxes(1, 2)
+        )
     return _pixels(picture)
 
 
@@ -185,7 +189,9 @@ def get_kind(modality: str, kind: str) -> Kind:
     """An entry of `KINDS`; raises ValueError naming the known ones if there is none."""
     (name,) = check_modalities(modality)
     if kind not in KINDS[name]:
-        raise ValueError(f"unknown kind {kind!r} of corrupted {name}: the kinds are {', '.join(KINDS[name])}")
+        raise ValueError(
+            f"unknown kind {kind!r} of corrupted {name}: the kinds are {', '.join(KINDS[name])}"
+        )
     return KINDS[name][kind]
 
 
@@ -197,7 +203,9 @@ def check_severity(severity: Any) -> NDArray[np.float32]:
     except (TypeError, ValueError):
         array, unfit = np.zeros(()), [severity]
     if unfit:
-        raise ValueError(f"severity is {unfit[0]!r}: it must lie in [0, 1], 0 for no corruption and 1 for the worst")
+        raise ValueError(
+            f"severity is {unfit[0]!r}: it must lie in [0, 1], 0 for no corruption and 1 for the worst"
+        )
     return array.astype(np.float32)
 
 
@@ -253,13 +261,17 @@ def corrupt(
     check_rows(modality, rows)
     strength = check_severity(severity)
     if strength.shape not in ((), (len(rows),)):
-        raise ValueError(f"severity has shape {strength.shape}: give one number, or one for each of {len(rows)} rows")
+        raise ValueError(
+            f"severity has shape {strength.shape}: give one number, or one for each of {len(rows)} rows"
+        )
     draws = entry.draws.empty(rows.shape)
     entry.draws.fill(rng, draws)
     other = None
     if entry.other == "previous":
         if previous is None or previous.shape != rows.shape:
-            raise ValueError(f"{kind!r} needs `previous`, an array of shape {rows.shape}: what was shown before")
+            raise ValueError(
+                f"{kind!r} needs `previous`, an array of shape {rows.shape}: what was shown before"
+            )
         other = previous
     elif entry.other == "others":
         other = _elsewhere(modality, rows, draws, others)
@@ -273,14 +285,20 @@ def _elsewhere(modality: str, rows: NDArray, draws: NDArray, others: NDArray | N
         return choose_other(draws, others)
     count = len(rows)
     if count == 1:
-        raise ValueError(f"'other_scene' needs `others`, (M, ...) {modality} of other scenes: the batch has one row")
+        raise ValueError(
+            f"'other_scene' needs `others`, (M, ...) {modality} of other scenes: the batch has one row"
+        )
     return rows[(np.arange(count) + 1 + pick(draws[:, 1], count - 1)) % max(count, 1)]
 
 
 def check_rows(modality: str, rows: NDArray) -> None:
     """ValueError unless `rows` is a batch of a modality's observations by dtype and shape."""
     dtype, dimensions, shape = _ROWS[modality]
-    if rows.dtype != dtype or rows.ndim != dimensions or (modality == "image" and rows.shape[2:] != (rows.shape[1], 3)):
+    if (
+        rows.dtype != dtype
+        or rows.ndim != dimensions
+        or (modality == "image" and rows.shape[2:] != (rows.shape[1], 3))
+    ):
         raise ValueError(f"{modality} rows are {describe(rows)}: give {dtype} of shape {shape}")
 
 
@@ -288,4 +306,6 @@ def check_others(modality: str, others: NDArray, shape: tuple[int, ...]) -> None
     """ValueError unless `others` holds at least one observation of the given shape."""
     check_rows(modality, others)
     if not len(others) or others.shape[1:] != shape:
-        raise ValueError(f"`others` of {modality} has shape {others.shape}: give (M, {', '.join(map(str, shape))})")
+        raise ValueError(
+            f"`others` of {modality} has shape {others.shape}: give (M, {', '.join(map(str, shape))})"
+        )

@@ -14,7 +14,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from gw_envs.core import Core, check_choice
-from gw_envs.corruption.kinds import apply_kind, check_others, check_rows, check_severity, choose_other, get_kind, pick
+from gw_envs.corruption.kinds import (
+    apply_kind,
+    check_others,
+    check_rows,
+    check_severity,
+    choose_other,
+    get_kind,
+    pick,
+)
 from gw_envs.observation import check_modalities
 
 Faults = Mapping[str, str | Sequence[str]]
@@ -27,10 +35,14 @@ _STREAM = 0xC0
 """Part of every seed drawn from here: an environment seeded alike shares no random number with its corruption."""
 
 
-def other_scenes(core: Core | None, modalities: Sequence[str], count: int = OTHER_SCENES) -> dict[str, NDArray]:
+def other_scenes(
+    core: Core | None, modalities: Sequence[str], count: int = OTHER_SCENES
+) -> dict[str, NDArray]:
     """Observations of `count` scenes like those of `core`, always the same: {modality: (count, ...)}."""
     if core is None:
-        raise ValueError("the kind 'other_scene' needs `others` here: give {modality: (M, ...)} from other scenes")
+        raise ValueError(
+            "the kind 'other_scene' needs `others` here: give {modality: (M, ...)} from other scenes"
+        )
     return core.observe(core.sample(np.random.default_rng(_STREAM), count), modalities)
 
 
@@ -72,14 +84,22 @@ class Corruption:
             ValueError: a modality unknown or not observed, an unknown kind, severity NaN or outside [0, 1], ...
         """
         if not isinstance(faults, Mapping) or not faults:
-            raise ValueError(f"faults is {faults!r}: give modalities with their kinds, as in {{'image': 'blur'}}")
+            raise ValueError(
+                f"faults is {faults!r}: give modalities with their kinds, as in {{'image': 'blur'}}"
+            )
         self.modalities = check_modalities(faults)
         self.kinds = {name: _names(faults[name]) for name in self.modalities}
-        self._entries = {name: [get_kind(name, kind) for kind in self.kinds[name]] for name in self.modalities}
+        self._entries = {
+            name: [get_kind(name, kind) for kind in self.kinds[name]] for name in self.modalities
+        }
         self._low, self._high = _bounds(severity)
         self.every = check_choice("rhythm of `every`", every, ("episode", "step"))
-        if at_once is not None and (isinstance(at_once, bool) or at_once not in range(1, len(faults) + 1)):
-            raise ValueError(f"at_once is {at_once!r}: it must be a whole number from 1 to {len(faults)}, or None")
+        if at_once is not None and (
+            isinstance(at_once, bool) or at_once not in range(1, len(faults) + 1)
+        ):
+            raise ValueError(
+                f"at_once is {at_once!r}: it must be a whole number from 1 to {len(faults)}, or None"
+            )
         self.at_once = len(faults) if at_once is None else int(at_once)
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed is {seed!r}: it must be a whole number of at least 0")
@@ -88,23 +108,34 @@ class Corruption:
         self._others = self._find_others(others, core)
         self._rngs = [np.random.default_rng() for _ in range(num_rows)]
         self._fresh = np.ones(num_rows, np.bool_)
-        self._header = np.zeros((num_rows, len(faults), 3), np.float32)  # who fails, with which kind, how badly
+        self._header = np.zeros(
+            (num_rows, len(faults), 3), np.float32
+        )  # who fails, with which kind, how badly
         self._chosen = {name: np.zeros(num_rows, np.int64) for name in self.modalities}
         self.severity = {name: np.zeros(num_rows, np.float32) for name in self.modalities}
         """{modality: (N,)} severity of what happens now; 0 where nothing does."""
         self._draws = {
-            name: [kind.draws.empty(shown.shape) for kind in self._entries[name]] for name, shown in self._shown.items()
+            name: [kind.draws.empty(shown.shape) for kind in self._entries[name]]
+            for name, shown in self._shown.items()
         }
 
-    def _find_others(self, others: Mapping[str, NDArray] | None, core: Core | None) -> Mapping[str, NDArray]:
+    def _find_others(
+        self, others: Mapping[str, NDArray] | None, core: Core | None
+    ) -> Mapping[str, NDArray]:
         """The observations of other scenes that the kinds need."""
-        needing = [name for name, kinds in self._entries.items() if any(kind.other == "others" for kind in kinds)]
+        needing = [
+            name
+            for name, kinds in self._entries.items()
+            if any(kind.other == "others" for kind in kinds)
+        ]
         if not needing:
             return {}
         found = other_scenes(core, needing) if others is None else others
         for name in needing:
             if name not in found:
-                raise ValueError(f"`others` has no {name}, which the kind 'other_scene' needs: give (M, ...) of them")
+                raise ValueError(
+                    f"`others` has no {name}, which the kind 'other_scene' needs: give (M, ...) of them"
+                )
             check_others(name, found[name], self._shown[name].shape[1:])
         return found
 
@@ -124,11 +155,16 @@ class Corruption:
     def last(self, observations: Any, over: NDArray[np.bool_]) -> NDArray:
         """The last observations of episodes: N dicts, looked at where `over` alone -> (N,) object, None elsewhere."""
         rows = np.flatnonzero(over)
-        stacked = {name: np.stack([observations[row][name] for row in rows]) for name in self.modalities}
+        stacked = {
+            name: np.stack([observations[row][name] for row in rows]) for name in self.modalities
+        }
         faulty = self(stacked, rows)
         found = np.full(len(over), None, dtype=object)
         for place, row in enumerate(rows):
-            found[row] = {**observations[row], **{name: values[place] for name, values in faulty.items()}}
+            found[row] = {
+                **observations[row],
+                **{name: values[place] for name, values in faulty.items()},
+            }
         return found
 
     def failing(self) -> dict[str, NDArray[np.str_]]:
@@ -138,7 +174,9 @@ class Corruption:
             for name, kinds in self.kinds.items()
         }
 
-    def __call__(self, observation: Mapping[str, Any], rows: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    def __call__(
+        self, observation: Mapping[str, Any], rows: NDArray[np.int64] | None = None
+    ) -> dict[str, Any]:
         """What the sensors show of one observation of each row, or of each of `rows`: {modality: (len(rows), ...)}.
 
         What is not in `faults` is passed on as it is; nothing given is changed.
@@ -150,8 +188,12 @@ class Corruption:
         for name in self.modalities:
             values = np.array(observation[name])
             if values.shape != (len(rows), *self._shown[name].shape[1:]):
-                raise ValueError(f"{name} has shape {values.shape}: give {len(rows)} rows as in the observation space")
-            previous = np.where(fresh.reshape(-1, *[1] * (values.ndim - 1)), values, self._shown[name][rows])
+                raise ValueError(
+                    f"{name} has shape {values.shape}: give {len(rows)} rows as in the observation space"
+                )
+            previous = np.where(
+                fresh.reshape(-1, *[1] * (values.ndim - 1)), values, self._shown[name][rows]
+            )
             self._corrupt(name, values, rows, previous)
             self._shown[name][rows] = shown[name] = values
         self._fresh[rows] = False
@@ -169,10 +211,14 @@ class Corruption:
             self._chosen[name][rows] = chosen
             self.severity[name][rows] = fails[:, column] * severity[:, column]
             for number, kind in enumerate(self._entries[name]):
-                for row in rows[fails[:, column] & (chosen == number)] if kind.draws.numbers else ():
+                for row in (
+                    rows[fails[:, column] & (chosen == number)] if kind.draws.numbers else ()
+                ):
                     kind.draws.fill(self._rngs[row], self._draws[name][number][row])
 
-    def _corrupt(self, name: str, values: NDArray, rows: NDArray[np.int64], previous: NDArray) -> None:
+    def _corrupt(
+        self, name: str, values: NDArray, rows: NDArray[np.int64], previous: NDArray
+    ) -> None:
         """Change `values`, the observations of `rows`, in place."""
         severity, chosen = self.severity[name][rows], self._chosen[name][rows]
         for number, kind in enumerate(self._entries[name]):
@@ -212,7 +258,9 @@ class CorruptObservation(gym.ObservationWrapper, RecordConstructorArgs):
 
     def observation(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """One observation as the sensors show it."""
-        faulty = self.corruption({name: observation[name][None] for name in self.corruption.modalities})
+        faulty = self.corruption(
+            {name: observation[name][None] for name in self.corruption.modalities}
+        )
         return {**observation, **{name: rows[0] for name, rows in faulty.items()}}
 
 
@@ -230,7 +278,9 @@ class CorruptVectorObservation(VectorWrapper):
         super().__init__(env)
         self._same_step = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
         if env.metadata.get("autoreset_mode") is AutoresetMode.DISABLED:
-            raise ValueError("autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP")
+            raise ValueError(
+                "autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP"
+            )
         space, core = env.single_observation_space, getattr(env.unwrapped, "core", None)
         self.corruption = Corruption(space, faults, core=core, num_rows=env.num_envs, **arguments)
         self._over = np.zeros(env.num_envs, np.bool_)
@@ -244,7 +294,9 @@ class CorruptVectorObservation(VectorWrapper):
         self._over[:] = False
         return self.corruption(shown), info
 
-    def step(self, actions: Any) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
+    def step(
+        self, actions: Any
+    ) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
         """Act in every row; the last observations of episodes in `info["final_obs"]` are corrupted too."""
         shown, reward, terminated, truncated, info = self.env.step(actions)
         over = terminated | truncated
@@ -258,13 +310,19 @@ class CorruptVectorObservation(VectorWrapper):
 def _names(kinds: str | Sequence[str]) -> tuple[str, ...]:
     names = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     if not names:
-        raise ValueError("a modality of faults has no kind: name at least one, or leave the modality out")
+        raise ValueError(
+            "a modality of faults has no kind: name at least one, or leave the modality out"
+        )
     return names
 
 
 def _bounds(severity: Any) -> tuple[np.float32, np.float32]:
     """The smallest and the largest severity."""
-    low, high = severity if isinstance(severity, tuple | list) and len(severity) == 2 else (severity, severity)
+    low, high = (
+        severity
+        if isinstance(severity, tuple | list) and len(severity) == 2
+        else (severity, severity)
+    )
     if np.ndim(low) or np.ndim(high):
         raise ValueError(f"severity is {severity!r}: give one number, or two, (low, high)")
     bounds = check_severity(low), check_severity(high)
@@ -276,11 +334,19 @@ def _bounds(severity: Any) -> tuple[np.float32, np.float32]:
 def _room(space: gym.Space, modality: str, num_rows: int) -> NDArray:
     """Room for the observations of N rows; ValueError if they are not in the space, or not as `gw_envs` has them."""
     if not isinstance(space, gym.spaces.Dict) or modality not in space.spaces:
-        held = ", ".join(space.spaces) if isinstance(space, gym.spaces.Dict) else f"a {type(space).__name__}"
-        raise ValueError(f"{modality} cannot be corrupted, as it is not observed: the observation holds {held}")
+        held = (
+            ", ".join(space.spaces)
+            if isinstance(space, gym.spaces.Dict)
+            else f"a {type(space).__name__}"
+        )
+        raise ValueError(
+            f"{modality} cannot be corrupted, as it is not observed: the observation holds {held}"
+        )
     box = space[modality]
     if isinstance(box, gym.spaces.Text):
-        raise ValueError('language is observed as text: make the environment with language="tokens" to corrupt it')
+        raise ValueError(
+            'language is observed as text: make the environment with language="tokens" to corrupt it'
+        )
     room = np.zeros((num_rows, *(box.shape or ())), box.dtype)
     check_rows(modality, room)
     return room

@@ -53,7 +53,14 @@ OUT_OF_SIGHT = (0.0, 0.0, -100.0)
 CACHE_BYTES = 2**26
 """How much memory a camera may take to remember the scenery of different layouts."""
 
-CORNERS = np.array([(x, y, z) for x in (-TABLE[0], TABLE[0]) for y in (-TABLE[1], TABLE[1]) for z in (0, TABLE_HEIGHT)])
+CORNERS = np.array(
+    [
+        (x, y, z)
+        for x in (-TABLE[0], TABLE[0])
+        for y in (-TABLE[1], TABLE[1])
+        for z in (0, TABLE_HEIGHT)
+    ]
+)
 """(8, 3) corners of the box around the table, in the table's own frame, metres."""
 
 
@@ -95,7 +102,11 @@ def on_picture(points: NDArray[np.float64], state: FactoryState, size: int) -> N
     """(N, P, 2) column and row of (P, 3) points of each table, as `project` gives them."""
     cosine, sine = np.cos(state.rotation)[:, None], np.sin(state.rotation)[:, None]
     x, y, z = points.T
-    placed = [state.x[:, None] + cosine * x - sine * y, state.y[:, None] + sine * x + cosine * y, z + 0 * cosine]
+    placed = [
+        state.x[:, None] + cosine * x - sine * y,
+        state.y[:, None] + sine * x + cosine * y,
+        z + 0 * cosine,
+    ]
     return project(np.stack(placed, -1), size)
 
 
@@ -114,18 +125,24 @@ def _is_close(parts: NDArray[np.float64], margin: float) -> bool:  # pragma: no 
     for corners in parts:
         for first in range(8):
             for second in range(first):
-                steep = abs(corners[second, 1] - corners[first, 1]) > abs(corners[second, 0] - corners[first, 0])
+                steep = abs(corners[second, 1] - corners[first, 1]) > abs(
+                    corners[second, 0] - corners[first, 0]
+                )
                 along, across = (1, 0) if steep else (0, 1)
                 start, end = corners[first, along], corners[second, along]
                 slope = (corners[second, across] - corners[first, across]) / (end - start)
-                for centre in range(math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1):
+                for centre in range(
+                    math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1
+                ):
                     place = corners[first, across] + (centre - start) * slope
                     if abs(place - math.floor(place + 0.5)) < margin:
                         return True
     return False
 
 
-def cropped(projection: NDArray[np.float64], size: int, box: NDArray[np.int64]) -> NDArray[np.float64]:
+def cropped(
+    projection: NDArray[np.float64], size: int, box: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """The projection whose whole picture is the pixels of `box` in a picture of `size` x `size`."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
@@ -154,7 +171,9 @@ class FactoryCamera:
         self._scenery: int | None = None
         affordable = CACHE_BYTES // (self.size**2 * 7)  # 3 bytes of color and 4 of depth a pixel
         self._most_backgrounds = max(1, min(layouts, affordable))
-        self._backgrounds: OrderedDict[bytes, tuple[NDArray[np.uint8], NDArray[np.float32]]] = OrderedDict()
+        self._backgrounds: OrderedDict[bytes, tuple[NDArray[np.uint8], NDArray[np.float32]]] = (
+            OrderedDict()
+        )
 
     def render(self, state: FactoryState) -> NDArray[np.uint8]:
         """The pictures of N states: (N, size, size, 3) uint8 RGB, without shadows."""
@@ -176,7 +195,9 @@ class FactoryCamera:
             np.copyto(pictures[row, top:bottom, left:right], crop, where=nearer[..., None])
         return pictures
 
-    def render_full(self, state: FactoryState, size: int | None = None, shadow: bool = True) -> NDArray[np.uint8]:
+    def render_full(
+        self, state: FactoryState, size: int | None = None, shadow: bool = True
+    ) -> NDArray[np.uint8]:
         """The pictures of N states, everything drawn together: slow, for people and as the reference of `render`.
 
         Args:
@@ -218,12 +239,16 @@ class FactoryCamera:
         self._scenery, self._free_scenery = connect(self)
         self._table_client, self._free_table = connect(self)
         _load_body("floor", self._scenery)
-        self._landmarks = [_load_body(landmark.name.replace(" ", "_"), self._scenery) for landmark in LANDMARKS]
+        self._landmarks = [
+            _load_body(landmark.name.replace(" ", "_"), self._scenery) for landmark in LANDMARKS
+        ]
         self._scenery_table = _load_body("table", self._scenery)
         self._table = _load_body("table", self._table_client)
         self._parts = _corners_of_parts(self._table, self._table_client)
 
-    def _background(self, landmarks: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _background(
+        self, landmarks: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """(size, size, 3) colors and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
         key = landmarks.tobytes()
         if key in self._backgrounds:
@@ -242,7 +267,9 @@ class FactoryCamera:
 
     def _place_landmarks(self, landmarks: NDArray[np.float64]) -> None:
         for body, (x, y) in zip(self._landmarks, landmarks.tolist(), strict=True):
-            bullet().resetBasePositionAndOrientation(body, (x, y, 0), (0, 0, 0, 1), physicsClientId=self._scenery)
+            bullet().resetBasePositionAndOrientation(
+                body, (x, y, 0), (0, 0, 0, 1), physicsClientId=self._scenery
+            )
 
     @staticmethod
     def _place_table(client: int, table: int, state: FactoryState, row: int) -> None:
@@ -254,7 +281,12 @@ class FactoryCamera:
         bullet().changeVisualShape(table, -1, shapeIndex=0, rgbaColor=color, physicsClientId=client)
 
     def _shoot(
-        self, client: int, width: int, height: int, projection: NDArray[np.float64], shadow: bool = False
+        self,
+        client: int,
+        width: int,
+        height: int,
+        projection: NDArray[np.float64],
+        shadow: bool = False,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """(height, width, 3) colors and (height, width) depths in [0, 1] of what `client` holds."""
         pybullet = bullet()
@@ -286,9 +318,16 @@ def _load_body(name: str, client: int) -> int:
 
 def _corners_of_parts(body: int, client: int) -> NDArray[np.float64]:
     """(M, 8, 3) corners of what `body` is made of, boxes and meshes of eight corners, in its own frame, metres."""
-    parts, box = [], np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    for _, _, _, extents, mesh, centre, *_ in bullet().getVisualShapeData(body, physicsClientId=client):
+    parts, box = (
+        [],
+        np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]),
+    )
+    for _, _, _, extents, mesh, centre, *_ in bullet().getVisualShapeData(
+        body, physicsClientId=client
+    ):
         lines = Path(mesh.decode()).read_text().splitlines() if mesh else []
-        vertices = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
+        vertices = np.array(
+            [line.split()[1:] for line in lines if line.startswith("v ")], dtype=float
+        )
         parts.append(np.unique(vertices, axis=0) if mesh else box * extents + centre)
     return np.stack(parts)

@@ -24,9 +24,19 @@ _EXTENTS = np.array([(landmark.half_width, landmark.half_depth) for landmark in 
 COARSE = Variant(
     "coarse",
     (
-        ("at the bottom left", "in the lower left corner", "in the southwest", "at the front left of the floor"),
+        (
+            "at the bottom left",
+            "in the lower left corner",
+            "in the southwest",
+            "at the front left of the floor",
+        ),
         ("at the bottom", "on the lower side", "in the south", "at the front of the floor"),
-        ("at the bottom right", "in the lower right corner", "in the southeast", "at the front right of the floor"),
+        (
+            "at the bottom right",
+            "in the lower right corner",
+            "in the southeast",
+            "at the front right of the floor",
+        ),
         ("on the left", "on the left side", "in the west", "on the left side of the floor"),
         (
             "in the center",
@@ -35,9 +45,19 @@ COARSE = Variant(
             "in the middle of the floor",
         ),
         ("on the right", "on the right side", "in the east", "on the right side of the floor"),
-        ("at the top left", "in the upper left corner", "in the northwest", "at the back left of the floor"),
+        (
+            "at the top left",
+            "in the upper left corner",
+            "in the northwest",
+            "at the back left of the floor",
+        ),
         ("at the top", "on the upper side", "in the north", "at the back of the floor"),
-        ("at the top right", "in the upper right corner", "in the northeast", "at the back right of the floor"),
+        (
+            "at the top right",
+            "in the upper right corner",
+            "in the northeast",
+            "at the back right of the floor",
+        ),
     ),
 )
 
@@ -58,7 +78,11 @@ FINE = fine_grid(
 BESIDE = Variant(
     "landmark",
     tuple(
-        (f"close to the {landmark.name}", f"near the {landmark.name}", f"next to the {landmark.name}")
+        (
+            f"close to the {landmark.name}",
+            f"near the {landmark.name}",
+            f"next to the {landmark.name}",
+        )
         for landmark in LANDMARKS
     ),
 )
@@ -72,7 +96,11 @@ _SIDES = (
 
 SIDE = Variant(
     "landmark side",
-    tuple(tuple(f"{side} the {landmark.name}" for side in sides) for landmark in LANDMARKS for sides in _SIDES),
+    tuple(
+        tuple(f"{side} the {landmark.name}" for side in sides)
+        for landmark in LANDMARKS
+        for sides in _SIDES
+    ),
 )
 
 
@@ -91,7 +119,9 @@ def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _classify(x, y, rotation, rgb, landmarks, extents, values, reach, near):  # pragma: no cover - compiled
+def _classify(
+    x, y, rotation, rgb, landmarks, extents, values, reach, near
+):  # pragma: no cover - compiled
     """The columns of `meanings`, a row for each scene."""
     found = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
@@ -128,7 +158,12 @@ GRAMMAR = Grammar(
         Slot(
             "place",
             (COARSE, FINE, BESIDE, SIDE),
-            (("coarse", "coarse"), ("fine", "fine"), ("landmark", "coarse"), ("landmark side", "fine")),
+            (
+                ("coarse", "coarse"),
+                ("fine", "fine"),
+                ("landmark", "coarse"),
+                ("landmark side", "fine"),
+            ),
         ),
         Slot("direction", DIRECTIONS, DIRECTION_PREFERENCES),
     ),

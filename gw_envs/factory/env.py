@@ -19,7 +19,9 @@ class FactoryCore(Core):
     """N Factory scenes, each with a physics of its own; one camera looks at all of them in turn."""
 
     scene = SCENES["factory"]
-    task = Task(goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16)
+    task = Task(
+        goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16
+    )
     layouts = ("fixed", "random")
     image_sizes = (SMALLEST, LARGEST)
     state: FactoryState
@@ -44,7 +46,9 @@ class FactoryCore(Core):
         for row in rows:
             self._simulations[row].reset(poses[row], self.state.landmarks[row])
 
-    def _move(self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    def _move(
+        self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
+    ) -> NDArray[np.bool_]:
         poses, collided = self.poses(), np.zeros(self.num_envs, np.bool_)
         speed = np.array([self.task.step, self.task.step, self.task.turn]) / STEP_SECONDS
         for row in range(self.num_envs) if rows is None else rows:

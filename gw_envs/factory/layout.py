@@ -64,7 +64,9 @@ MOST_ROWS = 20_000
 _CELL_CENTRES = np.arange(-FLOOR + CELL / 2, FLOOR, CELL)
 
 
-def gaps(poses: NDArray[np.float64], centres: NDArray[np.float64], halves: ArrayLike = HALVES) -> NDArray[np.float64]:
+def gaps(
+    poses: NDArray[np.float64], centres: NDArray[np.float64], halves: ArrayLike = HALVES
+) -> NDArray[np.float64]:
     """How far the table is from axis-aligned boxes, by the separating axis test.
 
     Args:
@@ -103,7 +105,9 @@ def is_clear(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDAr
     return (wall_gaps(poses) > CLEARANCE) & (gaps(poses, landmarks) > CLEARANCE).all(-1)
 
 
-def point_distances(points: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+def point_distances(
+    points: NDArray[np.float64], landmarks: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(..., 2) points, (..., 4, 2) landmarks -> (..., 4) distances from the points to the landmarks' boxes."""
     outside = np.maximum(np.abs(points[..., None, :] - landmarks) - HALVES, 0)
     return np.hypot(outside[..., 0], outside[..., 1])
@@ -112,7 +116,9 @@ def point_distances(points: NDArray[np.float64], landmarks: NDArray[np.float64])
 def are_apart(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(N, 4, 2) landmarks -> (N,) whether they keep clear of one another and of the goal."""
     first, second = np.triu_indices(len(LANDMARKS), 1)
-    between = np.abs(landmarks[:, first] - landmarks[:, second]) - (HALVES[first] + HALVES[second])  # (N, 6, 2)
+    between = np.abs(landmarks[:, first] - landmarks[:, second]) - (
+        HALVES[first] + HALVES[second]
+    )  # (N, 6, 2)
     goal_free = (point_distances(np.zeros(2), landmarks) > GOAL_RADIUS).all(-1)
     return (between.max(-1) > CLEARANCE).all(-1) & goal_free
 
@@ -165,13 +171,19 @@ def random_poses(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     return rng.random((count, 3)) * (2 * FLOOR, 2 * FLOOR, 2 * np.pi) - (FLOOR, FLOOR, 0)
 
 
-def fixed_scenes(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def fixed_scenes(
+    rng: np.random.Generator, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(count, 3) poses clear of everything, and (count, 4, 2) landmarks where they always are."""
-    poses = draw(count, 4, lambda rows: random_poses(rng, rows), lambda rows: is_clear(rows, FIXED_LAYOUT))
+    poses = draw(
+        count, 4, lambda rows: random_poses(rng, rows), lambda rows: is_clear(rows, FIXED_LAYOUT)
+    )
     return poses, np.tile(FIXED_LAYOUT, (count, 1, 1))
 
 
-def random_scenes(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def random_scenes(
+    rng: np.random.Generator, count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(count, 3) poses and (count, 4, 2) landmarks, clear of one another, with a certain way to the goal."""
 
     def propose(rows: int) -> NDArray[np.float64]:
@@ -182,7 +194,9 @@ def random_scenes(rng: np.random.Generator, count: int) -> tuple[NDArray[np.floa
         poses, landmarks = rows[:, :3], rows[:, 3:].reshape(len(rows), -1, 2)
         taken = np.flatnonzero(are_apart(landmarks))
         taken = taken[is_clear(poses[taken], landmarks[taken])]
-        taken = taken[(point_distances(poses[taken, :2], landmarks[taken]) > TURNING_RADIUS).all(-1)]
+        taken = taken[
+            (point_distances(poses[taken, :2], landmarks[taken]) > TURNING_RADIUS).all(-1)
+        ]
         sure = [can_reach_goal(poses[row], landmarks[row]) for row in taken]
         return taken[np.array(sure, dtype=np.bool_)]
 

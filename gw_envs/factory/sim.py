@@ -51,7 +51,9 @@ _WALLS = (
     ((0.0, FLOOR + _THICK), (FLOOR, _THICK)),
     ((0.0, -FLOOR - _THICK), (FLOOR, _THICK)),
 )
-_OBSTACLE_HALVES = [half for _, half in _WALLS] + [(mark.half_width, mark.half_depth) for mark in LANDMARKS]
+_OBSTACLE_HALVES = [half for _, half in _WALLS] + [
+    (mark.half_width, mark.half_depth) for mark in LANDMARKS
+]
 _OBSTACLE_EXTENTS = [(width + RUBBER, depth + RUBBER, HEIGHT) for width, depth in _OBSTACLE_HALVES]
 
 
@@ -79,7 +81,9 @@ def connect(owner: object) -> tuple[int, weakref.finalize]:
     """
     client = bullet().connect(bullet().DIRECT)
     if client < 0:
-        raise RuntimeError("PyBullet cannot open another world: close environments that are no longer used")
+        raise RuntimeError(
+            "PyBullet cannot open another world: close environments that are no longer used"
+        )
     return client, weakref.finalize(owner, bullet().disconnect, client)
 
 
@@ -132,10 +136,17 @@ class FactorySimulation:
         )
         for _ in range(SUBSTEPS):
             pybullet.stepSimulation(physicsClientId=client)
-        reached = np.array([state[0] for state in pybullet.getJointStates(self._table, JOINTS, physicsClientId=client)])
+        reached = np.array(
+            [
+                state[0]
+                for state in pybullet.getJointStates(self._table, JOINTS, physicsClientId=client)
+            ]
+        )
         collided = bool(np.abs(reached - self._pose - asked * STEP_SECONDS).max() > STOPPED)
         turn = reached[2] % (2 * np.pi)
-        reached[2] = 0.0 if turn == 2 * np.pi else turn  # a tiny negative angle rounds up to a whole turn
+        reached[2] = (
+            0.0 if turn == 2 * np.pi else turn
+        )  # a tiny negative angle rounds up to a whole turn
         self._pose = reached
         return reached.copy(), collided
 
@@ -148,7 +159,9 @@ class FactorySimulation:
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled or copied; TypeError while a world is open: Bullet's contacts cannot be carried over."""
         if self._client is not None:
-            raise TypeError("a running simulation cannot be copied or pickled: make another and reset it with its seed")
+            raise TypeError(
+                "a running simulation cannot be copied or pickled: make another and reset it with its seed"
+            )
         return self.__dict__
 
     def _add_obstacles(self, landmarks: list[list[float]]) -> None:
@@ -166,8 +179,14 @@ class FactorySimulation:
     def _add_table(self) -> int:
         """The table on its joints, at the origin and at rest."""
         pybullet, client = bullet(), self._client
-        joints: Sequence[int] = (pybullet.JOINT_PRISMATIC, pybullet.JOINT_PRISMATIC, pybullet.JOINT_REVOLUTE)
-        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=(*TABLE, HEIGHT), physicsClientId=client)
+        joints: Sequence[int] = (
+            pybullet.JOINT_PRISMATIC,
+            pybullet.JOINT_PRISMATIC,
+            pybullet.JOINT_REVOLUTE,
+        )
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX, halfExtents=(*TABLE, HEIGHT), physicsClientId=client
+        )
         table = pybullet.createMultiBody(
             0,
             -1,
@@ -185,6 +204,8 @@ class FactorySimulation:
             linkJointAxis=((1, 0, 0), (0, 1, 0), (0, 0, 1)),
             physicsClientId=client,
         )
-        pybullet.changeDynamics(table, -1, linearDamping=0, angularDamping=0, physicsClientId=client)
+        pybullet.changeDynamics(
+            table, -1, linearDamping=0, angularDamping=0, physicsClientId=client
+        )
         pybullet.changeDynamics(table, 2, lateralFriction=FRICTION, physicsClientId=client)
         return table

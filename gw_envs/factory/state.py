@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.color import sample_rgb
-from gw_envs.factory.layout import FIXED_LAYOUT, FLOOR, LANDMARKS, TABLE, Landmark, fixed_scenes, random_scenes
+from gw_envs.factory.layout import (
+    FIXED_LAYOUT,
+    FLOOR,
+    LANDMARKS,
+    TABLE,
+    Landmark,
+    fixed_scenes,
+    random_scenes,
+)
 from gw_envs.state import BatchState
 
 __all__ = ["FIXED_LAYOUT", "FLOOR", "LANDMARKS", "LAYOUTS", "TABLE", "FactoryState", "Landmark"]
@@ -56,4 +64,6 @@ class FactoryState(BatchState):
         poses, landmarks = LAYOUTS[layout](rng, count)
         rgb = sample_rgb(rng, count)
         x, y, rotation = np.ascontiguousarray(poses.T)
-        return cls(x, y, rotation, rgb, np.ascontiguousarray(landmarks), rng.integers(2**31, size=count))
+        return cls(
+            x, y, rotation, rgb, np.ascontiguousarray(landmarks), rng.integers(2**31, size=count)
+        )

@@ -42,7 +42,9 @@ def palette() -> NDArray[np.int64]:
     from matplotlib.colors import XKCD_COLORS
 
     values = [str(XKCD_COLORS["xkcd:" + name.replace("gray", "grey")]) for name in COLORS]
-    return np.array([[int(value[k : k + 2], 16) for k in (1, 3, 5)] for value in values], dtype=np.int64)
+    return np.array(
+        [[int(value[k : k + 2], 16) for k in (1, 3, 5)] for value in values], dtype=np.int64
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -50,11 +52,17 @@ def nearest(red, green, blue, values):  # pragma: no cover - compiled
     """The row of `values` (K, 3) nearest to a color in RGB, the first of equals."""
     best, closest = 0, np.int64(1) << 40
     for k in range(len(values)):
-        distance = (values[k, 0] - red) ** 2 + (values[k, 1] - green) ** 2 + (values[k, 2] - blue) ** 2
+        distance = (
+            (values[k, 0] - red) ** 2 + (values[k, 1] - green) ** 2 + (values[k, 2] - blue) ** 2
+        )
         if distance < closest:
             best, closest = k, distance
     return best
 
 
-COLOR = Slot("color", (Variant("name", tuple((name, f"{name} colored") for name in COLORS)),), (("name", "name"),))
+COLOR = Slot(
+    "color",
+    (Variant("name", tuple((name, f"{name} colored") for name in COLORS)),),
+    (("name", "name"),),
+)
 """The color slot, the same in every scene."""

@@ -83,7 +83,11 @@ class Grammar:
     @cached_property
     def columns(self) -> tuple[tuple[int, str], ...]:
         """(slot number, variant name) of each column of `meanings`."""
-        return tuple((number, variant.name) for number, slot in enumerate(self.slots) for variant in slot.variants)
+        return tuple(
+            (number, variant.name)
+            for number, slot in enumerate(self.slots)
+            for variant in slot.variants
+        )
 
     @cached_property
     def items(self) -> tuple[tuple[Item, ...], ...]:
@@ -93,7 +97,11 @@ class Grammar:
     def _items(self, structure: str) -> Iterator[Item]:
         names = [slot.name for slot in self.slots]
         for with_article, slot, word, sign in _ITEM.findall(structure.lower()):
-            yield Item(slot=names.index(slot), article=bool(with_article)) if slot else Item(word=word or sign)
+            yield (
+                Item(slot=names.index(slot), article=bool(with_article))
+                if slot
+                else Item(word=word or sign)
+            )
 
     @cached_property
     def phrases(self) -> tuple[Phrase, ...]:

@@ -37,7 +37,9 @@ def _column(grammar: Grammar, claim: Claim) -> int:
     """Where the grammar's `meanings` tell whether the claim holds."""
     names = [slot.name for slot in grammar.slots]
     if claim.slot not in names:
-        raise ValueError(f"nothing in {grammar.scene} has a {claim.slot}: it has {', '.join(names)}")
+        raise ValueError(
+            f"nothing in {grammar.scene} has a {claim.slot}: it has {', '.join(names)}"
+        )
     return grammar.columns.index((names.index(claim.slot), claim.variant))
 
 
@@ -50,7 +52,9 @@ def _symbol(item: Item, grammar: Grammar) -> str:
 
 def _pattern(texts: Iterable[str]) -> str:
     """A terminal that matches any of the texts, the longest first, up to the end of a word."""
-    longest_first = sorted((" ".join(split(text)) for text in texts), key=lambda text: (-len(text), text))
+    longest_first = sorted(
+        (" ".join(split(text)) for text in texts), key=lambda text: (-len(text), text)
+    )
     return f"/(?:{'|'.join(re.escape(text) for text in longest_first)})(?![^ ])/"
 
 
@@ -67,12 +71,24 @@ def lark_grammar(grammar: Grammar) -> str:
             with_article = [f"{article(text)} {text}" for text in said] if item.article else said
             terminals[_symbol(item, grammar)] = _pattern(with_article)
     start = "start: " + " | ".join(f"structure_{number}" for number in range(len(rules)))
-    return "\n".join([start, *rules, *(f"{name}: {pattern}" for name, pattern in terminals.items()), '%ignore " "'])
+    return "\n".join(
+        [
+            start,
+            *rules,
+            *(f"{name}: {pattern}" for name, pattern in terminals.items()),
+            '%ignore " "',
+        ]
+    )
 
 
 @cache
 def _lark(scene: str) -> Lark:
-    return Lark(lark_grammar(grammar_of_scene(scene)), parser="lalr", lexer="contextual", propagate_positions=False)
+    return Lark(
+        lark_grammar(grammar_of_scene(scene)),
+        parser="lalr",
+        lexer="contextual",
+        propagate_positions=False,
+    )
 
 
 @cache
@@ -83,7 +99,10 @@ def _phrases(scene: str) -> dict[tuple[str, str], Phrase]:
     for phrase in grammar.phrases:
         for name, text in (
             (_symbol(Item(slot=phrase.slot), grammar), phrase.text),
-            (_symbol(Item(slot=phrase.slot, article=True), grammar), f"{article(phrase.text)} {phrase.text}"),
+            (
+                _symbol(Item(slot=phrase.slot, article=True), grammar),
+                f"{article(phrase.text)} {phrase.text}",
+            ),
         ):
             key = (name, " ".join(split(text)))
             assert key not in found, f"{text!r} has two meanings in {scene}"
@@ -102,7 +121,9 @@ def read(scene: str, sentence: str) -> tuple[int, tuple[Phrase, ...]]:
         raise ValueError(_complaint(scene, text, error)) from None
     (structure,), known = tree.children, _phrases(scene)
     said = [known[token.type, str(token)] for token in structure.children if "SLOT_" in token.type]
-    return int(structure.data.rpartition("_")[2]), tuple(sorted(said, key=lambda phrase: phrase.slot))
+    return int(structure.data.rpartition("_")[2]), tuple(
+        sorted(said, key=lambda phrase: phrase.slot)
+    )
 
 
 def parse(scene: str, sentence: str) -> tuple[Claim, ...]:
@@ -114,7 +135,12 @@ def parse(scene: str, sentence: str) -> tuple[Claim, ...]:
     grammar = grammar_of_scene(scene)
     _, said = read(scene, sentence)
     return tuple(
-        Claim(grammar.slots[phrase.slot].name, grammar.columns[phrase.column][1], phrase.meaning, phrase.text)
+        Claim(
+            grammar.slots[phrase.slot].name,
+            grammar.columns[phrase.column][1],
+            phrase.meaning,
+            phrase.text,
+        )
         for phrase in said
     )
 
@@ -126,7 +152,11 @@ def _complaint(scene: str, text: str, error: UnexpectedInput) -> str:
     at = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
     understood, rest = VOCABULARY.join(text[:at].split()), text[at:].split()
     names = set(getattr(error, "allowed", None) or getattr(error, "expected", None) or ())
-    found = repr(" ".join(rest[: 2 if rest[0] in ("a", "an") else 1])[:LONGEST_WORD]) if rest else "the end"
+    found = (
+        repr(" ".join(rest[: 2 if rest[0] in ("a", "an") else 1])[:LONGEST_WORD])
+        if rest
+        else "the end"
+    )
     after = f"understood up to {understood!r} and" if understood else "at the beginning"
     return f"not a caption of {scene}: {after} expected {_options(names)}, found {found}"
 
@@ -135,7 +165,9 @@ def _options(names: set[str]) -> str:
     """What terminals stand for, in words: slots first."""
     slots = sorted({name.rpartition("SLOT_")[2].lower() for name in names if "SLOT_" in name})
     words = sorted(name.removeprefix("WORD_").lower() for name in names if name.startswith("WORD_"))
-    signs = [sign for name, sign in (("COMMA", "a comma"), ("STOP", "a full stop")) if name in names]
+    signs = [
+        sign for name, sign in (("COMMA", "a comma"), ("STOP", "a full stop")) if name in names
+    ]
     options = [f"a {slot}" for slot in slots] + [repr(word) for word in words] + signs
     return " or ".join(options) if options else "nothing more"
 
@@ -147,17 +179,23 @@ def caption_truth(sentence: str, state: Any) -> dict[str, bool]:
     """
     grammar, state = grammar_of_state(state), state.batched()
     if len(state) != 1:
-        raise ValueError(f"caption_truth judges one state, not {len(state)}: use captions_true for a batch")
+        raise ValueError(
+            f"caption_truth judges one state, not {len(state)}: use captions_true for a batch"
+        )
     claims = parse(grammar.scene, sentence)
     meanings = grammar.meanings(state)[0]
-    return {claim.slot: bool(meanings[_column(grammar, claim)] == claim.meaning) for claim in claims}
+    return {
+        claim.slot: bool(meanings[_column(grammar, claim)] == claim.meaning) for claim in claims
+    }
 
 
 def captions_true(sentences: Sequence[str], states: Any) -> NDArray[np.bool_]:
     """(N, S) whether sentence n is true of state n, slot by slot in the scene's order; all False where unparsable."""
     grammar, states = grammar_of_state(states), states.batched()
     if len(sentences) != len(states):
-        raise ValueError(f"{len(sentences)} sentences cannot be about {len(states)} states: give one for each")
+        raise ValueError(
+            f"{len(sentences)} sentences cannot be about {len(states)} states: give one for each"
+        )
     meanings = grammar.meanings(states)
     truth = np.zeros((len(sentences), len(grammar.slots)), dtype=bool)
     for row, sentence in enumerate(sentences):

@@ -36,7 +36,12 @@ def _coarse_direction(number: int) -> tuple[str, ...]:
     point = _POINTS[vertical] + _POINTS[horizontal]
     height = "upper" if vertical == 0 else "lower"
     side = _SIDES[horizontal]
-    return point, f"to the {point}", f"to the {_SIDES[vertical]} {side}", f"toward the {height} {side} corner"
+    return (
+        point,
+        f"to the {point}",
+        f"to the {_SIDES[vertical]} {side}",
+        f"toward the {height} {side} corner",
+    )
 
 
 def _fine_direction(number: int) -> tuple[str, ...]:
@@ -47,7 +52,12 @@ def _fine_direction(number: int) -> tuple[str, ...]:
     height = "upper" if vertical == 0 else "lower"
     if number % 4 == 0:
         point, side, move = _POINTS[first], _SIDES[first], _MOVES[first]
-        return f"due {point}", f"straight {point}", f"straight {move}", f"straight toward the {side}"
+        return (
+            f"due {point}",
+            f"straight {point}",
+            f"straight {move}",
+            f"straight toward the {side}",
+        )
     if number % 4 == 2:
         return (
             f"due {diagonal}",
@@ -95,7 +105,9 @@ def _compass_cell(row: int, column: int) -> str:
     return " and ".join(parts) + " of the center"
 
 
-def _by_the_center(degree: str, row: int, column: int, steps: tuple[str, str], toward: tuple[str, str]) -> str:
+def _by_the_center(
+    degree: str, row: int, column: int, steps: tuple[str, str], toward: tuple[str, str]
+) -> str:
     """`just above and to the left of the center`: the eight cells around the middle one."""
     side = "left" if column < 3 else "right"
     if row == 3:
@@ -120,10 +132,17 @@ def fine_grid(rows: tuple[str, ...], steps: tuple[str, str], toward: tuple[str, 
             if row == column == 3:
                 texts = ("right in the center", "at the very center", "right in the middle")
             elif abs(row - 3) <= 1 and abs(column - 3) <= 1:
-                near = [_by_the_center(degree, row, column, steps, toward) for degree in ("just", "slightly")]
+                near = [
+                    _by_the_center(degree, row, column, steps, toward)
+                    for degree in ("just", "slightly")
+                ]
                 texts = (near[0], compass, near[1])
             else:
                 joint = " and " if column in (2, 4) else " "
-                texts = (rows[row] + joint + _COLUMNS[column], compass, f"{_COLUMNS[column]} and {rows[row]}")
+                texts = (
+                    rows[row] + joint + _COLUMNS[column],
+                    compass,
+                    f"{_COLUMNS[column]} and {rows[row]}",
+                )
             cells.append(texts)
     return Variant("fine", tuple(cells))

@@ -24,8 +24,12 @@ class Vocabulary:
     @cached_property
     def words(self) -> tuple[str, ...]:
         """Every word by its id: the special ones, then the signs and words of all scenes in alphabetical order."""
-        words = _SPECIAL + tuple(sorted(set().union(*(grammar_of_scene(scene).words() for scene in SCENES))))
-        assert len(words) <= MAX_VOCABULARY, f"{len(words)} words exceed the {MAX_VOCABULARY} ids of an observation"
+        words = _SPECIAL + tuple(
+            sorted(set().union(*(grammar_of_scene(scene).words() for scene in SCENES)))
+        )
+        assert len(words) <= MAX_VOCABULARY, (
+            f"{len(words)} words exceed the {MAX_VOCABULARY} ids of an observation"
+        )
         return words
 
     @cached_property
@@ -53,7 +57,9 @@ class Vocabulary:
         """A sentence -> (MAX_TOKENS,) int64 ids, padded with 0; ValueError if a word is unknown or one too many."""
         ids = self.ids_of(sentence)
         if len(ids) > MAX_TOKENS:
-            raise ValueError(f"a caption has at most {MAX_TOKENS} words and signs, this one {len(ids)}: {sentence!r}")
+            raise ValueError(
+                f"a caption has at most {MAX_TOKENS} words and signs, this one {len(ids)}: {sentence!r}"
+            )
         return np.array(ids + [PAD] * (MAX_TOKENS - len(ids)), dtype=np.int64)
 
     def decode(self, ids: ArrayLike) -> str:
@@ -64,7 +70,9 @@ class Vocabulary:
         """(N, L) ids -> N sentences; see `decode`."""
         rows = np.asarray(ids, dtype=np.int64)
         if rows.size and not 0 <= rows.min() <= rows.max() < len(self.words):
-            raise ValueError(f"token ids lie in [0, {len(self.words)}), not in [{rows.min()}, {rows.max()}]")
+            raise ValueError(
+                f"token ids lie in [0, {len(self.words)}), not in [{rows.min()}, {rows.max()}]"
+            )
         stops = (rows == PAD) | (rows == END)
         lengths = np.where(stops.any(1), stops.argmax(1), rows.shape[1])
         before = np.full_like(rows, self._stop)
@@ -73,7 +81,10 @@ class Vocabulary:
         pieces = self._pieces
         coded = (rows + len(self.words) * capital).tolist()
         ends = lengths.tolist()
-        return ["".join([pieces[n] for n in row[:end]]).lstrip() for row, end in zip(coded, ends, strict=True)]
+        return [
+            "".join([pieces[n] for n in row[:end]]).lstrip()
+            for row, end in zip(coded, ends, strict=True)
+        ]
 
     @cached_property
     def _stop(self) -> int:
@@ -83,7 +94,10 @@ class Vocabulary:
     def _pieces(self) -> list[str]:
         """What each id adds to a sentence (a space first, except before signs), then the same with a capital."""
         words = [word if word in _SIGNS else " " + word for word in self.words[len(_SPECIAL) :]]
-        capitals = [word if word in _SIGNS else " " + word.capitalize() for word in self.words[len(_SPECIAL) :]]
+        capitals = [
+            word if word in _SIGNS else " " + word.capitalize()
+            for word in self.words[len(_SPECIAL) :]
+        ]
         nothing = [""] * len(_SPECIAL)
         return nothing + words + nothing + capitals
 

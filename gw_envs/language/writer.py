@@ -55,7 +55,10 @@ def build_tables(grammar: Grammar) -> Tables:
     """The grammar's data in the shape the compiled functions read."""
     slots = len(grammar.slots)
     structures = [
-        [-1 - item.slot - slots * item.article if item.slot >= 0 else VOCABULARY.ids[item.word] for item in items]
+        [
+            -1 - item.slot - slots * item.article if item.slot >= 0 else VOCABULARY.ids[item.word]
+            for item in items
+        ]
         for items in grammar.items
     ]
     preferences = [
@@ -64,7 +67,9 @@ def build_tables(grammar: Grammar) -> Tables:
     ]
     variants = [variant for slot in grammar.slots for variant in slot.variants]
     texts = [phrase.text for phrase in grammar.phrases]
-    spelt = [VOCABULARY.ids_of(text) for text in texts + [f"{article(text)} {text}" for text in texts]]
+    spelt = [
+        VOCABULARY.ids_of(text) for text in texts + [f"{article(text)} {text}" for text in texts]
+    ]
     tables = Tables(
         structures=_ragged(structures),
         preferences=_ragged(preferences),
@@ -74,7 +79,9 @@ def build_tables(grammar: Grammar) -> Tables:
         starts=_offsets([len(ids) for ids in spelt]),
         ids=np.array([number for ids in spelt for number in ids]),
     )
-    assert max(longest(grammar)) <= MAX_TOKENS, f"captions of {max(longest(grammar))} tokens exceed {MAX_TOKENS}"
+    assert max(longest(grammar)) <= MAX_TOKENS, (
+        f"captions of {max(longest(grammar))} tokens exceed {MAX_TOKENS}"
+    )
     return tables
 
 
@@ -83,7 +90,10 @@ def longest(grammar: Grammar) -> list[int]:
     most = [0] * len(grammar.slots)
     for phrase in grammar.phrases:
         most[phrase.slot] = max(most[phrase.slot], len(VOCABULARY.ids_of(phrase.text)))
-    return [sum(most[i.slot] + i.article if i.slot >= 0 else 1 for i in items) for items in grammar.items]
+    return [
+        sum(most[i.slot] + i.article if i.slot >= 0 else 1 for i in items)
+        for items in grammar.items
+    ]
 
 
 @cache
@@ -107,7 +117,9 @@ def _draw(key, number, count):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _choose(meanings, seeds, structures, preferences, granularities, columns, phrases):  # pragma: no cover - compiled
+def _choose(
+    meanings, seeds, structures, preferences, granularities, columns, phrases
+):  # pragma: no cover - compiled
     """The choices of each caption; see `choices`."""
     count, slots = len(seeds), len(granularities)
     chosen = np.empty((count, 1 + 2 * slots), dtype=np.int64)
@@ -119,12 +131,16 @@ def _choose(meanings, seeds, structures, preferences, granularities, columns, ph
             column = pair[0] if meanings[n, pair[0]] >= 0 else pair[1]
             entry = columns[column] + meanings[n, column]
             chosen[n, 1 + slot] = column
-            chosen[n, 1 + slots + slot] = _draw(key, 2 + 2 * slot, phrases[entry + 1] - phrases[entry])
+            chosen[n, 1 + slots + slot] = _draw(
+                key, 2 + 2 * slot, phrases[entry + 1] - phrases[entry]
+            )
     return chosen
 
 
 @njit(cache=True, nogil=True)
-def _write(meanings, chosen, width, structures, columns, phrases, starts, ids):  # pragma: no cover - compiled
+def _write(
+    meanings, chosen, width, structures, columns, phrases, starts, ids
+):  # pragma: no cover - compiled
     """Token rows of the chosen wordings."""
     count, slots = len(chosen), (chosen.shape[1] - 1) // 2
     tokens = np.zeros((count, width), dtype=np.int64)
@@ -157,7 +173,13 @@ def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int6
     table = _tables(grammar)
     seeds = np.ascontiguousarray(state.wording_seed, dtype=np.int64)
     return _choose(
-        meanings, seeds, len(grammar.structures), table.preferences, table.granularities, table.columns, table.phrases
+        meanings,
+        seeds,
+        len(grammar.structures),
+        table.preferences,
+        table.granularities,
+        table.columns,
+        table.phrases,
     )
 
 
@@ -172,7 +194,16 @@ def _caption(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[n
         chosen[:, 1 + len(grammar.slots) :] = 0
     if coarse:
         chosen[:, 1 : 1 + len(grammar.slots)] = table.preferences[:, 0, 0]
-    return _write(meanings, chosen, MAX_TOKENS, table.structures, table.columns, table.phrases, table.starts, table.ids)
+    return _write(
+        meanings,
+        chosen,
+        MAX_TOKENS,
+        table.structures,
+        table.columns,
+        table.phrases,
+        table.starts,
+        table.ids,
+    )
 
 
 def choices(state: Any) -> NDArray[np.int64]:

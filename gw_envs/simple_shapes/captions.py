@@ -37,15 +37,40 @@ SHAPE = Variant(
 COARSE = Variant(
     "coarse",
     (
-        ("at the bottom left", "in the lower left corner", "in the southwest", "in the bottom left corner"),
+        (
+            "at the bottom left",
+            "in the lower left corner",
+            "in the southwest",
+            "in the bottom left corner",
+        ),
         ("at the bottom", "on the lower side", "in the south", "at the bottom center"),
-        ("at the bottom right", "in the lower right corner", "in the southeast", "in the bottom right corner"),
+        (
+            "at the bottom right",
+            "in the lower right corner",
+            "in the southeast",
+            "in the bottom right corner",
+        ),
         ("on the left", "on the left side", "in the west", "at the middle left"),
-        ("in the center", "in the middle", "in the central part of the image", "in the middle of the image"),
+        (
+            "in the center",
+            "in the middle",
+            "in the central part of the image",
+            "in the middle of the image",
+        ),
         ("on the right", "on the right side", "in the east", "at the middle right"),
-        ("at the top left", "in the upper left corner", "in the northwest", "in the top left corner"),
+        (
+            "at the top left",
+            "in the upper left corner",
+            "in the northwest",
+            "in the top left corner",
+        ),
         ("at the top", "on the upper side", "in the north", "at the top center"),
-        ("at the top right", "in the upper right corner", "in the northeast", "in the top right corner"),
+        (
+            "at the top right",
+            "in the upper right corner",
+            "in the northeast",
+            "in the top right corner",
+        ),
     ),
 )
 

@@ -22,7 +22,9 @@ class SimpleShapesCore(Core):
     """N Simple Shapes scenes."""
 
     scene = SCENES["simple_shapes"]
-    task = Task(goal=(16.0, 16.0, 0.0), tolerance=1.0, angle_tolerance=np.pi / 16, step=1.0, turn=np.pi / 32)
+    task = Task(
+        goal=(16.0, 16.0, 0.0), tolerance=1.0, angle_tolerance=np.pi / 16, step=1.0, turn=np.pi / 32
+    )
     image_sizes = (MIN_SIZE, MAX_SIZE)
     state: SimpleShapesState
 
@@ -35,12 +37,18 @@ class SimpleShapesCore(Core):
     def jitter(self, state: SimpleShapesState, rng: np.random.Generator) -> SimpleShapesState:
         moved = rng.random((2, len(state))) - 0.5
         moved[:, ::2] = 0.0
-        return replace(state, x=np.clip(state.x + moved[0], *PLACE_RANGE), y=np.clip(state.y + moved[1], *PLACE_RANGE))
+        return replace(
+            state,
+            x=np.clip(state.x + moved[0], *PLACE_RANGE),
+            y=np.clip(state.y + moved[1], *PLACE_RANGE),
+        )
 
     def _place(self, rows: NDArray[np.int64], fresh: SimpleShapesState) -> None:
         self.state = fresh if len(rows) == self.num_envs else self.state.with_rows(rows, fresh)
 
-    def _move(self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    def _move(
+        self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
+    ) -> NDArray[np.bool_]:
         state = self.state
         wanted = commands[:, :2].T * self.task.step
         wanted[0] += state.x
@@ -62,7 +70,9 @@ class SimpleShapesCore(Core):
     def portrait(self, state: SimpleShapesState, size: int) -> NDArray[np.uint8]:
         x, y, _ = self.task.goal
         around = np.linspace(0, 2 * np.pi, 40)
-        ring = np.stack([x + self.task.tolerance * np.cos(around), y + self.task.tolerance * np.sin(around)], -1)
+        ring = np.stack(
+            [x + self.task.tolerance * np.cos(around), y + self.task.tolerance * np.sin(around)], -1
+        )
         points = np.concatenate([ring, [(x, y - 2.0), (x, y + 3.0)]]) * (1, -1) + (0, CANVAS)
         points *= size / CANVAS
         picture = resized(render(state, min(size, MAX_SIZE))[0], size)

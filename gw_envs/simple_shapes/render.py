@@ -25,7 +25,12 @@ def _bezier(p0: tuple, p1: tuple, p2: tuple, p3: tuple) -> NDArray[np.float64]:
     """(EGG_SEGMENTS, 2) points of a cubic Bezier arc, its end left out."""
     t = np.linspace(0.0, 1.0, EGG_SEGMENTS, endpoint=False)[:, None]
     arms = [np.asarray(p) for p in (p0, p1, p2, p3)]
-    return (1 - t) ** 3 * arms[0] + 3 * (1 - t) ** 2 * t * arms[1] + 3 * (1 - t) * t**2 * arms[2] + t**3 * arms[3]
+    return (
+        (1 - t) ** 3 * arms[0]
+        + 3 * (1 - t) ** 2 * t * arms[1]
+        + 3 * (1 - t) * t**2 * arms[2]
+        + t**3 * arms[3]
+    )
 
 
 def _outlines() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -117,14 +122,21 @@ def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
 
 
 @njit(cache=True, nogil=True)
-def _fill(shape, x, y, size, rotation, rgb, points, lengths, scale, images):  # pragma: no cover - compiled
+def _fill(
+    shape, x, y, size, rotation, rgb, points, lengths, scale, images
+):  # pragma: no cover - compiled
     """Draw N scenes into `images` (N, S, S, 3) uint8, which must be black; all other arrays have N rows."""
     side = images.shape[1]
     area = np.zeros((side, side + 2))
     corner = np.empty((points.shape[1], 2))
     for n in range(len(shape)):
-        if not (0 <= shape[n] < len(lengths) and abs(x[n]) + abs(y[n]) + abs(size[n]) + abs(rotation[n]) < FARTHEST):
-            raise ValueError("a state is no scene: a class is not 0, 1 or 2, or a number is not finite or too large")
+        if not (
+            0 <= shape[n] < len(lengths)
+            and abs(x[n]) + abs(y[n]) + abs(size[n]) + abs(rotation[n]) < FARTHEST
+        ):
+            raise ValueError(
+                "a state is no scene: a class is not 0, 1 or 2, or a number is not finite or too large"
+            )
         length = lengths[shape[n]]
         cosine, sine = np.cos(rotation[n]) * size[n] * scale, np.sin(rotation[n]) * size[n] * scale
         centre_x, centre_y = x[n] * scale, side - y[n] * scale
@@ -149,7 +161,9 @@ def _fill(shape, x, y, size, rotation, rgb, points, lengths, scale, images):  # 
                 images[n, row, column, 0] = np.uint8(red * amount + 0.5)
                 images[n, row, column, 1] = np.uint8(green * amount + 0.5)
                 images[n, row, column, 2] = np.uint8(blue * amount + 0.5)
-            area[row, end] = area[row, end + 1] = 0.0  # an edge reaches one column beyond the outline, at most
+            area[row, end] = area[row, end + 1] = (
+                0.0  # an edge reaches one column beyond the outline, at most
+            )
 
 
 def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
@@ -166,12 +180,21 @@ def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
         ValueError: `size` is out of range, or a state holds what no scene can.
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
-        raise ValueError(f"image size {size} is out of range: Simple Shapes draws {MIN_SIZE} to {MAX_SIZE} pixels")
+        raise ValueError(
+            f"image size {size} is out of range: Simple Shapes draws {MIN_SIZE} to {MAX_SIZE} pixels"
+        )
     batch = state.batched()
     images = np.zeros((len(batch), size, size, 3), np.uint8)
     _fill(
-        np.asarray(batch.shape, np.int64), np.asarray(batch.x, np.float64), np.asarray(batch.y, np.float64),
-        np.asarray(batch.size, np.float64), np.asarray(batch.rotation, np.float64), np.asarray(batch.rgb, np.uint8),
-        OUTLINES, LENGTHS, size / CANVAS, images,
-    )  # fmt: skip
+        np.asarray(batch.shape, np.int64),
+        np.asarray(batch.x, np.float64),
+        np.asarray(batch.y, np.float64),
+        np.asarray(batch.size, np.float64),
+        np.asarray(batch.rotation, np.float64),
+        np.asarray(batch.rgb, np.uint8),
+        OUTLINES,
+        LENGTHS,
+        size / CANVAS,
+        images,
+    )
     return images if np.ndim(state.rotation) else images[0]

@@ -21,7 +21,9 @@ SHAPES = ("diamond", "egg", "triangle")
 UNIFORMS = 9
 """How many uniform numbers a state is made of."""
 
-_LOW = np.array([0, 7, 7, 7, *HLS_LOW, 0])  # class, x, y, size, hue, lightness, saturation, wording seed
+_LOW = np.array(
+    [0, 7, 7, 7, *HLS_LOW, 0]
+)  # class, x, y, size, hue, lightness, saturation, wording seed
 _COUNTS = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1]) + 1 - _LOW
 
 
