@@ -1,14 +1,15 @@
 """Colors as the published data set draws them: hue, lightness and saturation in bytes, as OpenCV stores them."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gw_envs.compiled import compiled
 
 HLS_LOW, HLS_HIGH = (0, 46, 0), (180, 255, 255)
 """Smallest and largest hue (of 180), lightness and saturation (of 255) that scenes are drawn with."""
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def rgb_from_hls(hls):  # pragma: no cover - compiled
     """(N, 3) hue, lightness and saturation -> (N, 3) uint8 red, green and blue: OpenCV's HLS2RGB, to the bit."""
     rgb = np.empty((len(hls), 3), np.uint8)

@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
+
+from gw_envs.compiled import compiled
 
 MODALITIES = ("image", "attributes", "language")
 """Every modality, in the order in which observations list them."""
@@ -175,7 +176,7 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
     return _scaled(raw.reshape(-1, len(low)), low, gain, shift).reshape(raw.shape)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
     """(N, A) raw numbers -> (N, A) float32, (raw - low) gain - shift, clipped to [-1, 1]; NaN stays NaN."""
     scaled = np.empty(raw.shape, np.float32)

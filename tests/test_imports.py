@@ -110,3 +110,7 @@ def test_one_caller_of_pybullet():
 
 def test_stable_baselines_stays_at_the_edge():
     assert importers("stable_baselines3") <= STABLE_BASELINES
+
+
+def test_one_caller_of_numba():
+    assert importers("numba") == {"gw_envs/compiled.py"}

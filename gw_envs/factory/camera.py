@@ -15,10 +15,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.assets import asset_path
+from gw_envs.compiled import compiled
 from gw_envs.factory.sim import bullet, connect
 from gw_envs.factory.state import LANDMARKS, TABLE, FactoryState
 
@@ -119,7 +119,7 @@ def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> ND
     return np.clip(box, 0, size).astype(np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _is_close(parts: NDArray[np.float64], margin: float) -> bool:  # pragma: no cover - compiled
     """Whether a line between two of the (8, 2) corners of a part passes a pixel's centre, in whole numbers, closely."""
     for corners in parts:

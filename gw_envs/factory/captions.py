@@ -5,9 +5,9 @@ picture, is the back wall.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gw_envs.compiled import compiled
 from gw_envs.factory.state import LANDMARKS, FactoryState
 from gw_envs.language.colors import COLOR, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
@@ -104,7 +104,7 @@ SIDE = Variant(
 )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
     """The nearest landmark, and the side of it the table is on, as 4 * landmark + side; -1 if none is near."""
     found, closest = -1, near
@@ -118,7 +118,7 @@ def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _classify(
     x, y, rotation, rgb, landmarks, extents, values, reach, near
 ):  # pragma: no cover - compiled

@@ -6,9 +6,9 @@ The survey's values are read from matplotlib when the first caption is written, 
 from functools import cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gw_envs.compiled import compiled
 from gw_envs.language.grammar import Slot, Variant
 
 _NAMES = """
@@ -47,7 +47,7 @@ def palette() -> NDArray[np.int64]:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def nearest(red, green, blue, values):  # pragma: no cover - compiled
     """The row of `values` (K, 3) nearest to a color in RGB, the first of equals."""
     best, closest = 0, np.int64(1) << 40

@@ -4,8 +4,8 @@ Grids number their cells by row, then column, from the bottom left; directions g
 """
 
 import numpy as np
-from numba import njit
 
+from gw_envs.compiled import compiled
 from gw_envs.language.grammar import Variant
 
 _SIDES = ("top", "left", "bottom", "right")
@@ -14,13 +14,13 @@ _MOVES = ("up", "to the left", "down", "to the right")
 _TURNS = ("up", "left", "down", "right")
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def cell(value, low, high, count):  # pragma: no cover - compiled
     """Which of `count` equal parts of [low, high] holds `value`; values outside belong to the outermost parts."""
     return min(max(int(np.floor((value - low) / (high - low) * count)), 0), count - 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def sector(angle, count):  # pragma: no cover - compiled
     """Which of `count` equal sectors holds an angle in radians; sector 0 is centred on 0."""
     return int(np.floor(angle / (2.0 * np.pi) * count + 0.5)) % count

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gw_envs.compiled import compiled
 from gw_envs.language.grammar import Grammar, article
 from gw_envs.language.registry import grammar_of_state
 from gw_envs.language.vocabulary import VOCABULARY
@@ -101,7 +101,7 @@ def _tables(scene_grammar: Grammar) -> Tables:
     return build_tables(scene_grammar)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _mix(z):  # pragma: no cover - compiled
     """SplitMix64's output function: uint64 -> uint64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -109,14 +109,14 @@ def _mix(z):  # pragma: no cover - compiled
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _draw(key, number, count):  # pragma: no cover - compiled
     """A number in [0, count) for the `number`-th choice of a caption whose seed hashes to `key`."""
     bits = _mix(key + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15))
     return np.int64(((bits >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _choose(
     meanings, seeds, structures, preferences, granularities, columns, phrases
 ):  # pragma: no cover - compiled
@@ -137,7 +137,7 @@ def _choose(
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _write(
     meanings, chosen, width, structures, columns, phrases, starts, ids
 ):  # pragma: no cover - compiled

@@ -4,9 +4,9 @@ Sizes, synonyms and granularities follow the published captions (Devillers, Mayt
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gw_envs.compiled import compiled
 from gw_envs.language.colors import COLOR, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
@@ -89,7 +89,7 @@ FINE = fine_grid(
 )
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: no cover - compiled
     """The columns of `meanings`, a row for each scene."""
     found = np.empty((len(x), 7), dtype=np.int64)

@@ -6,9 +6,9 @@ Outlines: Devillers, Maytie and VanRullen, arXiv 2306.15711.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gw_envs.compiled import compiled
 from gw_envs.simple_shapes.state import CANVAS, SimpleShapesState
 
 MIN_SIZE, MAX_SIZE = 8, 1024
@@ -55,7 +55,7 @@ def _outlines() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 OUTLINES, LENGTHS = _outlines()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     """`_add_inner_edge` for any edge: what is beside the picture is moved to its border, row by row the same."""
     side = float(area.shape[0])
@@ -74,7 +74,7 @@ def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     _add_inner_edge(area, end, yb, end, y1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
     """Add the signed area right of one edge to `area` (S, S + 2), a difference along each row; y grows downwards.
 
@@ -121,7 +121,7 @@ def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
         x = x_next
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _fill(
     shape, x, y, size, rotation, rgb, points, lengths, scale, images
 ):  # pragma: no cover - compiled
