@@ -13,8 +13,10 @@ if __name__ == "__main__":
 
 from benchmarks.common import table
 from benchmarks.readme import READERS, rows_of
-from gw_envs.assets import asset_path, write_atomically
-from gw_envs.observation import MODALITIES, SCENES, get_scene
+from gw_envs.assets import asset_path
+from gw_envs.files import write_atomically
+from gw_envs.observation import MODALITIES
+from gw_envs.scenes import SCENES, get_scene
 
 LIMITS = """- Trained on this scene's fixed layout, its own image size and its own captions; nothing else was seen.
 - A caption is vaguer than a picture: what is translated from language is a likely scene, not the scene. The language
@@ -77,9 +79,9 @@ Domain modules, workspace and attention, each a safetensors file with a JSON con
 ## Made by
 
 ```bash
-python -m gw_agents.training domains --scene {scene}
-python -m gw_agents.training workspace --scene {scene}
-python -m gw_agents.training attention --scene {scene}
+python -m gw_agents.pretrain domains --scene {scene}
+python -m gw_agents.pretrain workspace --scene {scene}
+python -m gw_agents.pretrain attention --scene {scene}
 ```
 
 {table(("part", "what", "steps", "seed"), parts)}

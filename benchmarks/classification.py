@@ -33,8 +33,8 @@ from benchmarks.compared import REDRAWS, Compared, compared_at
 from benchmarks.engines import Task
 from benchmarks.observed import observed
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
-from gw_agents.command import say_errors
-from gw_agents.latents import encode_rows
+from gw_agents.command import run_command
+from gw_agents.learning.latents import encode_rows
 from gw_agents.workspace.model import Workspace
 from gw_envs.labels import TASKS
 
@@ -352,4 +352,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

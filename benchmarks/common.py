@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from gw_envs.assets import write_atomically
+from gw_envs.files import write_atomically
 
 EXPECTED = Path(__file__).parent / "expected"
 """Committed summaries, and under `cells/` the finished cells of long runs."""

@@ -21,15 +21,16 @@ from torch import Tensor
 
 from benchmarks.common import Cells, alone
 from benchmarks.engines import Sweep, Task
-from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
+from gw_agents.checkpoint import load_into, modules_fingerprint
 from gw_agents.domains.base import Domain
-from gw_agents.encoder import load_domain
-from gw_agents.fitting import FitConfig
-from gw_agents.latents import scene_latents
-from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.learning.latents import scene_latents
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrained import load_domain
 from gw_agents.workspace import losses
 from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
 from gw_envs.assets import asset_path
+from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES, check_modalities
 
 MODELS = tuple(name for name in PRESETS if name != "broad+cont")

@@ -28,12 +28,12 @@ if __name__ == "__main__":
 
 from benchmarks.common import Cells, Row, alone, figure, interval, make_row, table, write_summary
 from benchmarks.engines import Sweep, Task
-from gw_agents.agents import Agent
+from gw_agents.acting.agent import Agent
+from gw_agents.acting.evaluation import evaluate, run_episodes
 from gw_agents.checkpoint import fingerprint
-from gw_agents.command import say_errors
-from gw_agents.evaluation import evaluate, run_episodes
+from gw_agents.command import run_command
+from gw_agents.pretrain import Folders, WorkspaceTraining
 from gw_agents.train import TrainConfig, train
-from gw_agents.training import Folders, WorkspaceTraining
 from gw_envs.assets import asset_path
 from gw_envs.corruption import CorruptVectorObservation
 from gw_envs.expert import expert_actions
@@ -462,4 +462,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -25,16 +25,16 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib
 from benchmarks.engines import Sweep, Task
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
 from gw_agents.domains.base import Domain
-from gw_agents.encoder import load_domain
-from gw_agents.latents import scene_attributes, scene_latents
-from gw_agents.probes import attribute_errors, linear_probe, mlp_probe
+from gw_agents.learning.latents import scene_attributes, scene_latents
+from gw_agents.learning.probes import attribute_errors, linear_probe, mlp_probe
+from gw_agents.pretrained import load_domain
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
+from gw_envs.display import opencv
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES
-from gw_envs.vision import opencv
 
 UNITS = {
     "shape": "fraction wrong",
@@ -229,4 +229,4 @@ def reconstructions(scene: str, domain: Domain, path: Path, columns: int = 10) -
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -106,7 +106,7 @@ class Job:
         try:
             os.chdir(self.folder)
             work = getattr(import_module(self.module), self.name)
-            if torch := sys.modules.get("torch"):  # as `say_errors` does for the driver
+            if torch := sys.modules.get("torch"):  # as `run_command` does for the driver
                 torch.set_flush_denormal(True)
                 torch.set_num_threads(1)
             return Done(work(self.seeds, *self.arguments), time.perf_counter() - start)

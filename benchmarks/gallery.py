@@ -19,10 +19,10 @@ if __name__ == "__main__":
 
 from benchmarks.common import figure
 from gw_agents import GlobalWorkspace
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
 from gw_envs.dataset import Sampler
 from gw_envs.language import VOCABULARY
-from gw_envs.observation import SCENES
+from gw_envs.scenes import SCENES
 
 
 @dataclass(frozen=True)
@@ -114,4 +114,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -13,10 +13,11 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import NatureCNN
 
-from gw_agents.agent_spec import ALGORITHMS
-from gw_agents.encoder import GlobalWorkspace, load_domain
-from gw_agents.fitting import FitConfig
-from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.acting.spec import ALGORITHMS
+from gw_agents.global_workspace import GlobalWorkspace
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrained import load_domain
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, RawExtractor, make_vec
 from gw_agents.workspace.model import PRESETS, GWConfig
 from gw_envs.assets import asset_path

@@ -49,8 +49,8 @@ from benchmarks.noise_study import (
     task_of,
 )
 from gw_agents.checkpoint import fingerprint
-from gw_agents.command import say_errors
-from gw_agents.selection import SelectionConfig
+from gw_agents.command import run_command
+from gw_agents.learning.attention import SelectionConfig
 from gw_agents.workspace.attention import PRESETS
 from gw_envs.assets import asset_path
 from gw_envs.observation import MODALITIES
@@ -367,4 +367,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -39,10 +39,10 @@ from benchmarks.noise_study import (
     study_at,
 )
 from gw_agents.domains.base import mlp
-from gw_agents.fitting import FitConfig, fit, seed_torch
-from gw_agents.selection import SelectionConfig, keeps_right, train_attention
+from gw_agents.learning.attention import SelectionConfig, keeps_right, train_attention
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.attention import Attention
-from gw_agents.workspace.corruption import replace, victims
+from gw_agents.workspace.latent_noise import replace, victims
 from gw_envs.corruption import KINDS
 from gw_envs.labels import TASKS
 from gw_envs.observation import MODALITIES

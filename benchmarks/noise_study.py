@@ -16,10 +16,7 @@ from benchmarks.compared import kept
 from benchmarks.observed import observed
 from gw_agents import GlobalWorkspace
 from gw_agents.checkpoint import modules_fingerprint
-from gw_agents.fitting import FitConfig
-from gw_agents.latents import encode_rows, scene_latents
-from gw_agents.objective import TrainingPlan, train_workspaces
-from gw_agents.selection import (
+from gw_agents.learning.attention import (
     Damage,
     Loss,
     SelectionConfig,
@@ -30,8 +27,11 @@ from gw_agents.selection import (
     train_attention,
     train_classifier,
 )
+from gw_agents.learning.latents import encode_rows, scene_latents
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.workspace.attention import Attention
-from gw_agents.workspace.corruption import Corrupted, corrupt, draw_directions
+from gw_agents.workspace.latent_noise import Corrupted, corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.corruption import KINDS
 from gw_envs.labels import TASKS

@@ -30,8 +30,8 @@ from benchmarks.classification import Study, study_at
 from benchmarks.common import Cells, Row, bars, figure, make_row, table, write_summary
 from benchmarks.engines import Task
 from benchmarks.translation import SIZES as TRANSLATION_SIZES
-from gw_agents.command import say_errors
-from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_agents.command import run_command
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.model import Workspace
 
 REDRAWS = f"{compared.REDRAWS}, triplets, judge"
@@ -228,4 +228,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import EXPECTED, table
-from gw_agents.checkpoint import write_atomically
+from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES
 
 README = EXPECTED.parents[1] / "README.md"

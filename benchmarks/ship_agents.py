@@ -19,9 +19,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import table
-from gw_agents.agents import Agent
-from gw_agents.command import say_errors
-from gw_agents.evaluation import evaluate
+from gw_agents.acting.agent import Agent
+from gw_agents.acting.evaluation import evaluate
+from gw_agents.command import run_command
 from gw_agents.train import TrainConfig, train
 from gw_envs.assets import asset_path
 from gw_envs.observation import MODALITIES
@@ -97,4 +97,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

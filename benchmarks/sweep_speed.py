@@ -22,7 +22,7 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, table
 from benchmarks.control import compute_ends
 from benchmarks.engines import Sweep, Task
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
 
 
 @dataclass(frozen=True)
@@ -77,4 +77,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -30,7 +30,7 @@ if __name__ == "__main__":
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
 from benchmarks.drawing import Matplotlib, supersampled
 from benchmarks.network_speed import BATCH, IDS, STACKED, encoding, learning, training
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
 from gw_envs.dataset import Sampler
 from gw_envs.factory.camera import FactoryCamera
 from gw_envs.factory.sim import FactorySimulation
@@ -424,4 +424,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

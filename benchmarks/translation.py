@@ -31,9 +31,9 @@ from benchmarks.compared import SCENES, Compared, compared_at
 from benchmarks.engines import Task
 from benchmarks.observed import observed
 from benchmarks.translation_report import VARIANT, Grid, draw, print_tables, rows_of
-from gw_agents.command import say_errors
-from gw_agents.latents import encode_rows, scene_attributes
-from gw_agents.probes import attribute_errors, mlp_probe
+from gw_agents.command import run_command
+from gw_agents.learning.latents import encode_rows, scene_attributes
+from gw_agents.learning.probes import attribute_errors, mlp_probe
 from gw_agents.workspace import losses
 from gw_agents.workspace.model import Workspace
 from gw_envs.language import VOCABULARY, captions_true
@@ -235,4 +235,4 @@ def main(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

@@ -6,8 +6,8 @@
 The environment is MiniGrid's empty room: find the green square from anywhere. What it shows is wrapped into a Dict of
 a picture and a vector. The two training steps are commands too, for any environment with a Dict observation:
 
-    python -m gw_agents.training domains --env examples.own_environment:PictureGrid-v0
-    python -m gw_agents.training workspace --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
 """
 
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
 from gw_agents import GlobalWorkspace
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
+from gw_agents.pretrain import Domains, Folders, WorkspaceTraining
 from gw_agents.sb3 import GWVecObservation
-from gw_agents.training import Domains, Folders, WorkspaceTraining
 
 ENV_ID = "PictureGrid-v0"
 
@@ -137,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    say_errors(main)
+    run_command(main)

@@ -21,8 +21,8 @@ from torch.distributions import Categorical
 from tqdm import tqdm
 
 from gw_agents import GlobalWorkspace
-from gw_agents.command import say_errors
-from gw_agents.evaluation import Scores, run_episodes
+from gw_agents.acting.evaluation import Scores, run_episodes
+from gw_agents.command import run_command
 from gw_envs.observation import check_modalities
 
 SCENE_OF = {"GWSimpleShapes-v0": "simple_shapes", "GWFactory-v0": "factory"}
@@ -250,4 +250,4 @@ def main(arguments: Arguments) -> dict[str, Scores]:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))

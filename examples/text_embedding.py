@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gw_agents import GlobalWorkspace
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
 from gw_agents.domains.attributes import VectorDomain
 from gw_agents.domains.base import Domain
-from gw_agents.encoder import load_domain
-from gw_agents.fitting import FitConfig, fit, seed_torch
-from gw_agents.latents import encode_rows
-from gw_agents.objective import TrainingPlan, train_workspaces
-from gw_agents.probes import attribute_errors, mlp_probe
+from gw_agents.learning.latents import encode_rows
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
+from gw_agents.learning.probes import attribute_errors, mlp_probe
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrained import load_domain
 from gw_agents.workspace.model import GWConfig, preset_called
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
@@ -184,4 +184,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    say_errors(main)
+    run_command(main)

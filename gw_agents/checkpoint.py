@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from gw_envs.assets import write_atomically
+from gw_envs.files import write_atomically
 
 SCHEMA_VERSION = 1
 """Raised whenever old files can no longer be read."""

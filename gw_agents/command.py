@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 
-def say_errors(command: Callable[[], Any]) -> None:
+def run_command(command: Callable[[], Any]) -> None:
     """Run a command; what is wrong with its input, and Ctrl-C, are told in one sentence and without a traceback."""
     torch.set_flush_denormal(True)  # a dark background makes subnormal numbers, which are slow
     torch.set_num_threads(1)

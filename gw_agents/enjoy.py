@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from gw_agents.agent_spec import AgentSpec
-from gw_agents.agents import Agent, import_zip, load_agent
-from gw_agents.command import say_errors
-from gw_agents.panel import Moment, draw
-from gw_agents.representations import Representation, WorkspaceVectors
-from gw_envs.assets import write_atomically
+from gw_agents.acting.agent import Agent, import_zip, load_agent
+from gw_agents.acting.panel import Moment, draw
+from gw_agents.acting.policy_inputs import Representation, WorkspaceVectors
+from gw_agents.acting.spec import AgentSpec
+from gw_agents.command import run_command
 from gw_envs.dataset import episode_seed
+from gw_envs.display import has_display, opencv
+from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES
-from gw_envs.vision import has_display, opencv
 
 
 @dataclass(frozen=True)
@@ -241,4 +241,4 @@ def _telling(moments: Iterable[Moment]) -> Iterator[Moment]:
 
 if __name__ == "__main__":
     arguments = tyro.cli(EnjoyConfig)
-    say_errors(lambda: main(arguments))
+    run_command(lambda: main(arguments))

@@ -21,12 +21,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from tqdm import tqdm
 
-from gw_agents.agent_spec import AgentSpec
-from gw_agents.agents import Agent, create_agent
-from gw_agents.command import say_errors
-from gw_agents.evaluation import evaluate
-from gw_agents.fitting import deferred_interrupt
-from gw_agents.run_state import RunState
+from gw_agents.acting.agent import Agent, create_agent
+from gw_agents.acting.evaluation import evaluate
+from gw_agents.acting.run_state import RunState
+from gw_agents.acting.spec import AgentSpec
+from gw_agents.command import run_command
+from gw_agents.learning.loop import deferred_interrupt
 from gw_envs.dataset import episode_seed
 
 
@@ -283,4 +283,4 @@ def main(config: TrainConfig) -> None:
 
 if __name__ == "__main__":
     arguments = tyro.cli(TrainConfig)
-    say_errors(lambda: main(arguments))
+    run_command(lambda: main(arguments))

@@ -6,23 +6,17 @@ Importing this package registers the environments; it is silent and imports no t
 from gymnasium.envs.registration import register
 
 from gw_envs.observation import MODALITIES
-
-_SCENES = {
-    "GWSimpleShapes-v0": ("gw_envs.simple_shapes.env", "SimpleShapes"),
-    "GWFactory-v0": ("gw_envs.factory.env", "Factory"),
-}
-
-ENV_IDS = tuple(_SCENES)
-"""The ids that `gymnasium.make` knows after `import gw_envs`."""
+from gw_envs.scenes import ENV_IDS, SCENES
 
 MAX_EPISODE_STEPS = 100
 """Steps after which an episode of every environment is truncated, unless `gym.make` is told otherwise."""
 
-for _id, (_module, _name) in _SCENES.items():
+for _scene in SCENES.values():
+    _classes = f"gw_envs.{_scene.name}.env:{_scene.class_prefix}"
     register(
-        _id,
-        entry_point=f"{_module}:{_name}Env",
-        vector_entry_point=f"{_module}:{_name}VectorEnv",
+        _scene.env_id,
+        entry_point=f"{_classes}Env",
+        vector_entry_point=f"{_classes}VectorEnv",
         max_episode_steps=MAX_EPISODE_STEPS,
     )
 

@@ -13,9 +13,10 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from gw_envs.goal_task import ACTIONS, UNIT_ACTIONS, Distances, Task
 from gw_envs.language import tokens
-from gw_envs.observation import MODALITIES, Scene, check_modalities, observation_space
-from gw_envs.tasks import ACTIONS, UNIT_ACTIONS, Distances, Task
+from gw_envs.observation import MODALITIES, check_modalities, observation_space
+from gw_envs.scenes import Scene, get_scene
 
 
 def check_choice(what: str, value: Any, choices: Sequence[Any]) -> Any:
@@ -219,3 +220,14 @@ class Core(ABC):
 def describe(array: NDArray) -> str:
     """Shape and dtype, for messages."""
     return f"{array.dtype} of shape {array.shape}"
+
+
+def core_type(scene: str) -> type[Core]:
+    """The class of a scene's core."""
+    known = get_scene(scene)
+    return known.load("env", f"{known.class_prefix}Core")
+
+
+def make_core(scene: str, **arguments: Any) -> Core:
+    """Make N states of a scene side by side, without an environment around them; arguments as for `Core`."""
+    return core_type(scene)(**arguments)

@@ -6,7 +6,6 @@ and `export_published` read and write the published dataset's layout.
 """
 
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,11 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from gw_envs import MAX_EPISODE_STEPS
-from gw_envs.core import Core, check_choice
-from gw_envs.observation import MODALITIES, check_modalities, get_scene
+from gw_envs.core import Core, check_choice, core_type, make_core
+from gw_envs.expert import expert_actions
+from gw_envs.observation import MODALITIES, check_modalities
 from gw_envs.progress import progress
-from gw_envs.published import export_published, load_published
+from gw_envs.published_dataset import export_published, load_published
 from gw_envs.shards import load_shards, save_shards
 
 __all__ = [
@@ -38,27 +38,11 @@ __all__ = [
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 """Every split by name; its number is part of every seed drawn from in it."""
 
-_CORES = {
-    "simple_shapes": ("gw_envs.simple_shapes.env", "SimpleShapesCore"),
-    "factory": ("gw_envs.factory.env", "FactoryCore"),
-}
-
 POLICIES = ("reset", "random", "expert")
 """Who acts in `collect`: nobody, chance, or the expert of `gw_envs.expert`."""
 
 EPISODE_BATCH, VIEW_BATCH = 64, 1024
 """How many episodes run side by side, and how many states are observed at a time."""
-
-
-def core_type(scene: str) -> type[Core]:
-    """The class of a scene's core."""
-    module, name = _CORES[get_scene(scene).name]
-    return getattr(import_module(module), name)
-
-
-def make_core(scene: str, **arguments: Any) -> Core:
-    """The core of a scene: N states side by side, without an environment around them; arguments as for `Core`."""
-    return core_type(scene)(**arguments)
 
 
 def split_number(split: str) -> int:
@@ -101,7 +85,7 @@ class Sampler:
         """Open the scene.
 
         Args:
-            scene: a name in `gw_envs.observation.SCENES`.
+            scene: a name in `gw_envs.scenes.SCENES`.
             split: "train", "validation" or "test".
             seed: draws of different seeds share nothing.
             modalities: what is observed.
@@ -138,7 +122,7 @@ def collect(
     """What is seen in seeded episodes: paired samples, a row for the reset and for each step, in order.
 
     Args:
-        scene: a name in `gw_envs.observation.SCENES`.
+        scene: a name in `gw_envs.scenes.SCENES`.
         split: "train", "validation" or "test"; splits share no episode, see `episode_seed`.
         episodes: how many.
         seed: other seeds bring other episodes.
@@ -232,8 +216,6 @@ def _run(
 
 def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
     """A function from the step's number to the actions of all rows."""
-    from gw_envs.expert import expert_actions  # it needs `core_type`
-
     if policy == "expert":
         return lambda _: expert_actions(core.scene.name, core.observe()["attributes"], core.actions)
     rngs = [

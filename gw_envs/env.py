@@ -10,10 +10,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from gw_envs.annotated_frames import tiled, with_caption
 from gw_envs.core import Core, Step, check_choice, is_whole
+from gw_envs.display import has_display, opencv
 from gw_envs.language import VOCABULARY, sentences
-from gw_envs.portrait import tiled, with_caption
-from gw_envs.vision import has_display, opencv
 
 RENDER_SIZES = (64, 2048)
 """Smallest and largest side of a rendered frame in pixels."""

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.core import check_choice
-from gw_envs.dataset import core_type
+from gw_envs.core import check_choice, core_type
 from gw_envs.observation import values_from_attributes
 
 SURE = 0.98
@@ -21,7 +20,7 @@ def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete")
     """What the expert does next.
 
     Args:
-        scene: a name in `gw_envs.observation.SCENES`.
+        scene: a name in `gw_envs.scenes.SCENES`.
         attributes: (N, A) attribute vectors, or (A,) a single one.
         actions: "discrete" or "continuous", as the environment was made.
 

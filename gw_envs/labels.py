@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gw_envs.observation import get_scene, values_from_attributes
+from gw_envs.observation import values_from_attributes
+from gw_envs.scenes import get_scene
 
 COLOR_FAMILIES = ("neutral", "warm", "cool")
 """The three color families, in the order of their index."""

@@ -6,15 +6,14 @@ attribute fields alone; nothing here knows how a scene is drawn or moved.
 
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.compiled import compiled
+from gw_envs.scenes import Scene, get_scene
 
 MODALITIES = ("image", "attributes", "language")
 """Every modality, in the order in which observations list them."""
@@ -31,78 +30,6 @@ MAX_SENTENCE = 400
 
 SENTENCE_CHARACTERS = string.ascii_letters + " -',."
 """The characters of captions."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One named attribute of a scene and how it is written into the attribute vector.
-
-    `linear` fields map [low, high] to [-1, 1], one number for each of `width`; an `angle` in radians becomes its
-    cosine and its sine; a `one_hot` index becomes `width` numbers of which one is 1.
-    """
-
-    name: str
-    kind: Literal["linear", "angle", "one_hot"]
-    unit: str
-    low: float = 0.0
-    high: float = 1.0
-    width: int = 1
-
-    @property
-    def components(self) -> int:
-        """How many numbers of the attribute vector the field takes."""
-        return 2 if self.kind == "angle" else self.width
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The observable side of a scene: its name, its attribute fields and its default image size in pixels."""
-
-    name: str
-    fields: tuple[Field, ...]
-    image_size: int
-
-    @property
-    def attribute_width(self) -> int:
-        """Length A of the attribute vector."""
-        return sum(field.components for field in self.fields)
-
-
-SCENES: dict[str, Scene] = {
-    scene.name: scene
-    for scene in (
-        Scene(
-            "simple_shapes",
-            (
-                Field("shape", "one_hot", "index", width=3),
-                Field("x", "linear", "pixels", 7.0, 24.0),
-                Field("y", "linear", "pixels", 7.0, 24.0),
-                Field("size", "linear", "pixels", 7.0, 14.0),
-                Field("rotation", "angle", "radians"),
-                Field("rgb", "linear", "0-255", 0.0, 255.0, width=3),
-            ),
-            image_size=32,
-        ),
-        Scene(
-            "factory",
-            (
-                Field("x", "linear", "metres", -2.0, 2.0),
-                Field("y", "linear", "metres", -2.0, 2.0),
-                Field("rotation", "angle", "radians"),
-                Field("rgb", "linear", "0-255", 0.0, 255.0, width=3),
-            ),
-            image_size=64,
-        ),
-    )
-}
-"""Every scene by name."""
-
-
-def get_scene(name: str) -> Scene:
-    """The scene called `name`; raises ValueError naming the known scenes if there is none."""
-    if name not in SCENES:
-        raise ValueError(f"unknown scene {name!r}: the scenes are {', '.join(SCENES)}")
-    return SCENES[name]
 
 
 def check_modalities(

@@ -4,15 +4,15 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gw_envs.assets import whole_folder
+from gw_envs.files import whole_folder
 from gw_envs.progress import progress
+from gw_envs.scenes import SCENES
 from gw_envs.state import BatchState
 
 SCHEMA_VERSION = 1
@@ -20,10 +20,7 @@ SCHEMA_VERSION = 1
 
 MANIFEST = "manifest.json"
 
-_STATES = {
-    "SimpleShapesState": "gw_envs.simple_shapes.state",
-    "FactoryState": "gw_envs.factory.state",
-}
+_STATES = {f"{scene.class_prefix}State": scene for scene in SCENES.values()}
 _PREFIX = "state."
 
 
@@ -88,7 +85,7 @@ def load_shards(folder: str | Path) -> dict[str, Any]:
         name: array for name, array in arrays.items() if not name.startswith(_PREFIX)
     }
     if manifest["state"] is not None:
-        kind = getattr(import_module(_STATES[manifest["state"]]), manifest["state"])
+        kind = _STATES[manifest["state"]].state_type()
         fields = {
             name.removeprefix(_PREFIX): array
             for name, array in arrays.items()

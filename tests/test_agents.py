@@ -12,9 +12,9 @@ from stable_baselines3 import PPO
 
 import gw_envs
 from gw_agents import CheckpointError, GlobalWorkspace
-from gw_agents.agent_spec import ALGORITHMS, AgentSpec
-from gw_agents.agents import create_agent, import_zip, load_agent, shipped_agents
-from gw_agents.evaluation import evaluate, run_episodes
+from gw_agents.acting.agent import create_agent, import_zip, load_agent, shipped_agents
+from gw_agents.acting.evaluation import evaluate, run_episodes
+from gw_agents.acting.spec import ALGORITHMS, AgentSpec
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, make_vec
 from gw_envs import assets
 from gw_envs.corruption import CorruptVectorObservation

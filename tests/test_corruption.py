@@ -14,7 +14,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rollouts import corrupted_rollout_of, digest, random_action, rollout, vector_rollout
 from stable_baselines3.common.env_util import make_vec_env
 
-from gw_agents.sb3 import CorruptVecObservation, make_vec
+from gw_agents.acting.vec_env import CorruptVecObservation
+from gw_agents.sb3 import make_vec
 from gw_envs import ENV_IDS, MODALITIES
 from gw_envs.corruption import (
     KINDS,

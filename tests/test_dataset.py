@@ -22,7 +22,8 @@ from gw_envs.dataset import (
 )
 from gw_envs.expert import expert_actions
 from gw_envs.language import sentences
-from gw_envs.observation import SCENES, values_from_attributes
+from gw_envs.observation import values_from_attributes
+from gw_envs.scenes import SCENES
 
 IDS = dict(zip(("simple_shapes", "factory"), gw_envs.ENV_IDS, strict=True))
 

@@ -20,7 +20,7 @@ from gw_envs.language import (
     sentences,
     tokens,
 )
-from gw_envs.language.colors import COLORS, palette
+from gw_envs.language.color_names import COLORS, palette
 from gw_envs.language.parser import read
 from gw_envs.language.registry import grammar_of_scene, grammar_of_state
 from gw_envs.language.vocabulary import END, PAD, START

@@ -8,7 +8,7 @@ import tyro
 
 from benchmarks import noise_robustness as benchmark
 from benchmarks import noise_sensors, noise_study
-from gw_agents.selection import SelectionConfig
+from gw_agents.learning.attention import SelectionConfig
 
 TINY = benchmark.Size(1, 40, SelectionConfig(steps=5, batch_size=32))
 

@@ -6,8 +6,8 @@ import signal
 import pytest
 import torch
 
-from gw_agents.fitting import FitConfig
-from gw_agents.objective import Objective, TrainingPlan, train_workspaces
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.workspace.model import (
     LOSSES,
     PAIRED_LOSSES,
@@ -16,6 +16,7 @@ from gw_agents.workspace.model import (
     Workspace,
     preset_called,
 )
+from gw_agents.workspace.objective import Objective
 
 LATENTS = {"image": 5, "attributes": 4}
 SCENES = 400

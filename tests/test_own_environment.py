@@ -11,11 +11,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 from gw_agents import CheckpointError, GlobalWorkspace, GWObservation
-from gw_agents.command import say_errors
-from gw_agents.domains.recipes import space_recipe
-from gw_agents.rollouts import key_recipes, random_observations
+from gw_agents.command import run_command
+from gw_agents.learning.random_observations import key_recipes, random_observations
+from gw_agents.learning.recipes import space_recipe
+from gw_agents.pretrain import Domains, Folders, WorkspaceTraining, main
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation
-from gw_agents.training import Domains, Folders, WorkspaceTraining, main
 
 ENV_ID = "TinyWalk-v0"
 
@@ -116,7 +116,7 @@ def test_random_observations_are_those_of_the_seed():
 
 
 def test_what_was_trained_is_loaded_and_used(gw, folders):
-    assert gw.scene.name == ENV_ID
+    assert gw.scene_name == ENV_ID
     assert gw.modalities == ("camera", "pose")
     env = GWObservation(gym.make(ENV_ID), gw)
     z, _ = env.reset(seed=0)
@@ -185,7 +185,7 @@ def test_the_command_says_what_is_wrong(arguments, message, monkeypatch, tmp_pat
         ["training", *arguments.split(), "--weights", str(tmp_path), "--runs", str(tmp_path)],
     )
     with pytest.raises(SystemExit, match=message):
-        say_errors(main)
+        run_command(main)
 
 
 def test_an_environment_that_breaks_its_word():

@@ -13,9 +13,9 @@ from gw_agents.checkpoint import fingerprint, save_checkpoint
 from gw_agents.domains.attributes import AttributesDomain, VectorDomain
 from gw_agents.domains.base import Domain
 from gw_agents.domains.image import ImageDomain
+from gw_agents.domains.kinds import DOMAINS
 from gw_agents.domains.language import LanguageDomain
-from gw_agents.domains.recipes import DOMAINS
-from gw_agents.probes import attribute_errors, linear_probe
+from gw_agents.learning.probes import attribute_errors, linear_probe
 from gw_agents.workspace.model import GWConfig, Workspace
 
 ROOT = Path(__file__).parents[1]
@@ -93,7 +93,7 @@ def observation(count=None):
 
 
 def test_any_domain_under_any_key(gw):
-    assert gw.scene.name == "a forest"
+    assert gw.scene_name == "a forest"
     assert gw.modalities == ("microphone", "camera-left", "pose", "said")
     batch = observation(4)
     z = gw.encode(batch)

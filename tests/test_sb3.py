@@ -144,7 +144,7 @@ def test_refusals(env_id, gw):
         make_vec_env(other, env_kwargs={"modalities": "language"}),
     ):
         with pytest.raises(
-            ValueError, match=f"knows the scene '{gw.scene.name}', and the environments show"
+            ValueError, match=f"knows the scene '{gw.scene_name}', and the environments show"
         ):
             GWVecObservation(venv, gw)
         venv.close()

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gw_envs.goal_task import UNIT_ACTIONS, Task
 from gw_envs.observation import attributes_from_values, values_from_attributes
-from gw_envs.published import load_published
+from gw_envs.published_dataset import load_published
 from gw_envs.simple_shapes import SimpleShapesState, render
 from gw_envs.simple_shapes.env import SimpleShapesCore
 from gw_envs.simple_shapes.render import LENGTHS, OUTLINES
-from gw_envs.tasks import UNIT_ACTIONS, Task
 
 PUBLISHED = Path(__file__).parent / "data" / "published_sample"
 TASK = SimpleShapesCore.task

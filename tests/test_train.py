@@ -11,10 +11,10 @@ from PIL import Image
 
 import gw_envs
 from gw_agents import enjoy, train
-from gw_agents.agent_spec import ALGORITHMS, ENCODERS, AgentSpec
-from gw_agents.agents import create_agent, load_agent
-from gw_agents.command import say_errors
-from gw_agents.run_state import RunState
+from gw_agents.acting.agent import create_agent, load_agent
+from gw_agents.acting.run_state import RunState
+from gw_agents.acting.spec import ALGORITHMS, ENCODERS, AgentSpec
+from gw_agents.command import run_command
 from gw_agents.train import TrainConfig
 
 SHAPES, FACTORY = gw_envs.ENV_IDS
@@ -154,7 +154,7 @@ def test_refusals_in_one_sentence(tmp_path, changes, message):
         **{"env": SHAPES, "modalities": ("image",), "out": tmp_path / "new", **changes}
     )
     with pytest.raises(SystemExit, match=message):
-        say_errors(lambda: train.main(wanted))
+        run_command(lambda: train.main(wanted))
     assert not (tmp_path / "new").exists()
 
 
@@ -167,7 +167,7 @@ def test_the_command_line_knows_every_encoder_and_algorithm():
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit, match="cannot write"):
-        say_errors(lambda: train.main(config(tmp_path / "file" / "run")))
+        run_command(lambda: train.main(config(tmp_path / "file" / "run")))
 
 
 # Watching.
@@ -220,7 +220,7 @@ def test_nothing_to_watch(saved, tmp_path, monkeypatch):
     ):
         wanted = enjoy.EnjoyConfig(**{"agent": saved, "size": 96, **changes})
         with pytest.raises(SystemExit, match=message):
-            say_errors(lambda wanted=wanted: enjoy.main(wanted))
+            run_command(lambda wanted=wanted: enjoy.main(wanted))
     assert not list(tmp_path.iterdir())
 
 

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from gw_agents.objective import random_weights
-from gw_agents.selection import (
+from gw_agents.learning.attention import (
     Damage,
     SelectionConfig,
     keeps_right,
@@ -15,8 +14,9 @@ from gw_agents.selection import (
     train_classifier,
 )
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
-from gw_agents.workspace.corruption import corrupt, draw_directions
+from gw_agents.workspace.latent_noise import corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import random_weights
 
 LATENTS = {"image": 5, "attributes": 4, "language": 3}
 

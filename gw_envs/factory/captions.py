@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
 from gw_envs.factory.state import LANDMARKS, FactoryState
-from gw_envs.language.colors import COLOR, nearest, palette
+from gw_envs.language.color_names import COLOR, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
 

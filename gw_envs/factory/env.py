@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
 from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation
 from gw_envs.factory.state import FLOOR, LANDMARKS, FactoryState
-from gw_envs.observation import SCENES, attributes_from_values
-from gw_envs.portrait import resized, with_goal
-from gw_envs.tasks import Task
+from gw_envs.goal_task import Task
+from gw_envs.observation import attributes_from_values
+from gw_envs.scenes import SCENES
 
 
 class FactoryCore(Core):

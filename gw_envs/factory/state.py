@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gw_envs.color import sample_rgb
 from gw_envs.factory.layout import (
     FIXED_LAYOUT,
     FLOOR,
@@ -20,6 +19,7 @@ from gw_envs.factory.layout import (
     fixed_scenes,
     random_scenes,
 )
+from gw_envs.hls import sample_rgb
 from gw_envs.state import BatchState
 
 __all__ = ["FIXED_LAYOUT", "FLOOR", "LANDMARKS", "LAYOUTS", "TABLE", "FactoryState", "Landmark"]

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.language.grammar import split
 from gw_envs.language.registry import grammar_of_scene
-from gw_envs.observation import MAX_TOKENS, MAX_VOCABULARY, SCENES
+from gw_envs.observation import MAX_TOKENS, MAX_VOCABULARY
+from gw_envs.scenes import SCENES
 
 PAD, START, END = 0, 1, 2
 """Ids that are no words: padding, and two for a language model to begin and end with (captions hold neither)."""

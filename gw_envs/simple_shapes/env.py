@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
-from gw_envs.observation import SCENES, attributes_from_values
-from gw_envs.portrait import resized, with_goal
+from gw_envs.goal_task import Task
+from gw_envs.observation import attributes_from_values
+from gw_envs.scenes import SCENES
 from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
 from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
-from gw_envs.tasks import Task
 
 PLACE_RANGE = (7.0, 24.0)
 """Where the centre may be on either axis, in pixels."""

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gw_envs.color import HLS_HIGH, HLS_LOW, rgb_from_hls
+from gw_envs.hls import HLS_HIGH, HLS_LOW, rgb_from_hls
 from gw_envs.state import BatchState
 
 CANVAS = 32

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gw_agents.checkpoint import modules_fingerprint, write_atomically
+from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.domains.base import Domain
 from gw_envs.dataset import Sampler
+from gw_envs.files import write_atomically
 
 BATCH = 500
 """Scenes drawn at a time; part of what `scene_latents` and `scene_attributes` agree on."""

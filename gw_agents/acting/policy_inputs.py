@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gw_agents.checkpoint import modules_fingerprint
-from gw_agents.encoder import AttentionChoice, GlobalWorkspace, known_modalities
+from gw_agents.global_workspace import (
+    AttentionChoice,
+    GlobalWorkspace,
+    known_modalities,
+    usable_modalities,
+)
 
 
 class Representation(ABC):
@@ -109,3 +114,24 @@ class RawObservation(Representation):
     def __call__(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """{modality: array}."""
         return self._read(observation)
+
+
+class GWObservation(gym.ObservationWrapper):
+    """Shows an agent the workspace vector instead of the observation: Box(-1, 1, (Z,)), float32."""
+
+    def __init__(
+        self,
+        env: gym.Env,
+        gw: GlobalWorkspace,
+        modalities: Sequence[str] | None = None,
+        attention: AttentionChoice = None,
+    ) -> None:
+        """Wrap an environment; `modalities` are those to encode (all that are observed), `attention` as in `encode`."""
+        super().__init__(env)
+        self.gw, self.attention = gw, attention
+        self.modalities = usable_modalities(env.observation_space, gw, modalities)
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32)
+
+    def observation(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
+        """One observation -> (Z,) float32."""
+        return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)

@@ -13,7 +13,8 @@ from gw_agents import CheckpointError, GlobalWorkspace, GWObservation
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
 from gw_envs.language import VOCABULARY, captions_true
-from gw_envs.observation import MODALITIES, SCENES
+from gw_envs.observation import MODALITIES
+from gw_envs.scenes import SCENES
 
 SUBSETS = [names for size in (1, 2, 3) for names in combinations(MODALITIES, size)]
 IDS = {"simple_shapes": "GWSimpleShapes-v0", "factory": "GWFactory-v0"}
@@ -26,7 +27,7 @@ def gw(request):
 
 @pytest.fixture(scope="module")
 def shown(gw):
-    return Sampler(gw.scene.name, "test", 0).batch(0, 200)
+    return Sampler(gw.scene_name, "test", 0).batch(0, 200)
 
 
 @pytest.mark.parametrize("names", SUBSETS)
@@ -60,7 +61,7 @@ def test_explicit_weights(gw, shown):
 
 
 def test_translations_are_in_the_environments_own_spaces(gw, shown):
-    spaces = gym.make(IDS[gw.scene.name]).observation_space
+    spaces = gym.make(IDS[gw.scene_name]).observation_space
     for source in MODALITIES:
         for target in MODALITIES:
             batch = gw.translate(shown, source=source, target=target)
@@ -83,12 +84,12 @@ def test_translations_mean_what_they_should(gw, shown):
     drawn = gw.translate(shown, "attributes", "image").astype(float)
     assert ((drawn - pixels) ** 2).mean() < 0.5 * ((pixels.mean(0) - pixels) ** 2).mean()
     said = VOCABULARY.decode_rows(gw.translate(shown, "attributes", "language"))
-    truth = captions_true(said, Sampler(gw.scene.name, "test", 0).states(0, 200))
+    truth = captions_true(said, Sampler(gw.scene_name, "test", 0).states(0, 200))
     assert truth.mean() > 0.5
 
 
 def test_the_wrapper_shows_workspace_vectors(gw):
-    env = GWObservation(gym.make(IDS[gw.scene.name]), gw, ("image", "language"), attention="best")
+    env = GWObservation(gym.make(IDS[gw.scene_name]), gw, ("image", "language"), attention="best")
     assert env.observation_space.shape == (gw.width,)
     z, _ = env.reset(seed=0)
     assert env.observation_space.contains(z)
@@ -102,7 +103,7 @@ def test_the_wrapper_says_which_keys_are_missing(gw):
         GWObservation(gym.make("CartPole-v1"), gw, ("image",))
     with pytest.raises(ValueError, match="misses language"):
         GWObservation(
-            gym.make(IDS[gw.scene.name], modalities=("image",)), gw, ("image", "language")
+            gym.make(IDS[gw.scene_name], modalities=("image",)), gw, ("image", "language")
         )
 
 
@@ -170,7 +171,7 @@ def test_from_pretrained_refuses_what_does_not_fit(tmp_path):
 
 
 def test_a_reading_that_is_not_a_number_is_a_failed_sensor_only_when_asked(gw):
-    shown = Sampler(gw.scene.name, "test", 0).batch(0, 3)
+    shown = Sampler(gw.scene_name, "test", 0).batch(0, 3)
     broken = {**shown, "attributes": shown["attributes"].copy()}
     broken["attributes"][1, 2] = np.nan
     with pytest.raises(ValueError, match="NaN"):

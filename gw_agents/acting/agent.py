@@ -21,7 +21,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecMonitor
 from torch import nn
 
-from gw_agents.agent_spec import ALGORITHMS, ENCODERS, POLICY_SETTINGS, AgentSpec, scene_of
+from gw_agents.acting.policy_inputs import Representation
+from gw_agents.acting.spec import ALGORITHMS, ENCODERS, POLICY_SETTINGS, AgentSpec, scene_of
+from gw_agents.acting.vec_env import RepresentedVecEnv, make_vec
 from gw_agents.checkpoint import (
     CheckpointError,
     load_into,
@@ -29,9 +31,7 @@ from gw_agents.checkpoint import (
     read_tensors,
     save_checkpoint,
 )
-from gw_agents.encoder import GlobalWorkspace
-from gw_agents.representations import Representation
-from gw_agents.sb3 import RepresentedVecEnv, make_vec
+from gw_agents.global_workspace import GlobalWorkspace
 from gw_envs.assets import asset_path
 from gw_envs.observation import check_modalities
 
@@ -123,9 +123,9 @@ def create_agent(
         gw = None
     elif gw is None:
         gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
-    if gw is not None and gw.scene.name != spec.scene:
+    if gw is not None and gw.scene_name != spec.scene:
         raise ValueError(
-            f"the workspace knows the scene {gw.scene.name!r}, and {spec.env_id} shows {spec.scene!r}"
+            f"the workspace knows the scene {gw.scene_name!r}, and {spec.env_id} shows {spec.scene!r}"
         )
     arguments: dict[str, Any] = {} if spec.layout == "fixed" else {"layout": spec.layout}
     base = make_vec(

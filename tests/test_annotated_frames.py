@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from gw_envs.annotated_frames import tiled, with_caption, with_goal
 from gw_envs.dataset import make_core
 from gw_envs.language import sentences
-from gw_envs.portrait import tiled, with_caption, with_goal
 
 
 @pytest.mark.parametrize("size", [64, 96, 128, 200, 480, 1100, 2048])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gw_agents.domains.base import check_key
-from gw_agents.domains.recipes import Recipe, space_recipe
+from gw_agents.learning.recipes import Recipe, space_recipe
 
 
 def make_environment(env_id: str) -> gym.Env:

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gw_agents.domains.base import Domain, mlp
-from gw_agents.fitting import FitConfig, fit, seed_torch
-from gw_agents.latents import encode_rows
-from gw_agents.objective import random_weights
+from gw_agents.learning.latents import encode_rows
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
-from gw_agents.workspace.corruption import corrupt, replace
+from gw_agents.workspace.latent_noise import corrupt, replace
 from gw_agents.workspace.model import Workspace
+from gw_agents.workspace.objective import random_weights
 from gw_envs.corruption import corrupt as corrupt_rows
 
 Latents = Mapping[str, Tensor]

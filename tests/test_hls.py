@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gw_envs import vision
-from gw_envs.color import rgb_from_hls
+from gw_envs import display as vision
+from gw_envs.hls import rgb_from_hls
 
 
 def test_equal_to_opencv_on_every_color_that_is_drawn():

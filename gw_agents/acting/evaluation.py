@@ -1,24 +1,16 @@
-"""How well an agent does in held-out episodes, also on other modalities than it was trained on.
+"""Score an agent in held-out episodes, also on other modalities than it was trained on."""
 
-python -m gw_agents.evaluation runs/agents/mine/agent --episodes 500 --test-modalities image
-"""
-
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-import tyro
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from gw_agents.agent_spec import scene_of
-from gw_agents.agents import Agent, load_agent
-from gw_agents.command import say_errors
-from gw_agents.representations import Representation
+from gw_agents.acting.agent import Agent
+from gw_agents.acting.policy_inputs import Representation
+from gw_agents.acting.spec import scene_of
 from gw_envs.dataset import episode_seed
 
 Actor = Callable[[dict[str, Any], NDArray[np.bool_]], NDArray]
@@ -177,51 +169,3 @@ def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], watched: int
         success |= info["is_success"] & ~over
         over |= terminated | truncated
     return Scores(returns[:watched], success[:watched], lengths[:watched])
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Score an agent in held-out episodes."""
-
-    agent: tyro.conf.Positional[Path]
-    """The agent's file, with or without suffix."""
-    test_modalities: tuple[str, ...] | None = None
-    """What it observes; what it was trained on by default, anything else is zero-shot transfer."""
-    attention: str | None = None
-    """An attention module to fuse with instead of what it was trained with."""
-    episodes: int = 500
-    """How many episodes."""
-    split: str = "test"
-    """validation or test."""
-    seed: int = 0
-    """Another seed has other episodes."""
-    weights: str | None = None
-    """Folder of the workspace's weights, if not where the agent's file says."""
-    n_envs: int = 50
-    """Episodes that run side by side."""
-    out: Path | None = None
-    """A JSON file for the outcome of every episode."""
-
-    def __call__(self) -> Scores:
-        """Evaluate and print."""
-        agent = load_agent(self.agent, weights=self.weights)
-        changes: Mapping[str, Any] = {} if self.attention is None else {"attention": self.attention}
-        given = agent.represent(self.test_modalities, **changes)
-        scores = evaluate(
-            agent,
-            None,
-            self.episodes,
-            self.split,
-            self.seed,
-            representation=given,
-            n_envs=self.n_envs,
-        )
-        print(f"{' + '.join(given.modalities)}: {scores}")
-        if self.out is not None:
-            rows = {name: values.tolist() for name, values in scores._asdict().items()}
-            self.out.write_text(json.dumps(rows) + "\n")
-        return scores
-
-
-if __name__ == "__main__":
-    say_errors(tyro.cli(Evaluation))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gw_envs.display import wrapped
 from gw_envs.observation import MODALITIES
-from gw_envs.vision import wrapped
 
 _INK, _FAINT, _PAPER = (235, 235, 235), (130, 130, 130), (24, 24, 28)
 _COLORS = {"image": (86, 180, 233), "attributes": (230, 159, 0), "language": (0, 158, 115)}

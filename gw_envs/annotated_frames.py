@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.vision import opencv, wrapped
+from gw_envs.display import opencv, wrapped
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _SMALL, _TINY = 0.28, 0.18

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gw_envs.assets import whole_folder, write_atomically
+from gw_envs.display import opencv
+from gw_envs.files import whole_folder, write_atomically
 from gw_envs.language import sentences
 from gw_envs.observation import attributes_from_values
 from gw_envs.progress import progress
 from gw_envs.simple_shapes import SimpleShapesState, render
 from gw_envs.simple_shapes.state import CANVAS, SHAPES
-from gw_envs.vision import opencv
 
 PUBLISHED_SPLITS = ("train", "val", "test")
 """The splits, as their files are named."""

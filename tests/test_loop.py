@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
 
 CONFIG = FitConfig(steps=40, batch_size=8, learning_rate=1e-2, seed=3)
 

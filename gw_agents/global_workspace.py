@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors
+from gw_agents.devices import resolve_device
 from gw_agents.domains.base import Domain
-from gw_agents.domains.recipes import DOMAINS
-from gw_agents.fitting import resolve_device
-from gw_agents.workspace.attention import Attention, AttentionConfig
+from gw_agents.pretrained import load_attentions, load_domain
+from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.model import Codes, GWConfig, Workspace
 from gw_envs.assets import asset_path
-from gw_envs.language import VOCABULARY
-from gw_envs.observation import SCENES, Scene, check_modalities
+from gw_envs.observation import check_modalities
+from gw_envs.scenes import SCENES, find_scene
 
 AttentionChoice = str | Mapping[str, float] | None
 """None for the even mean of what is present, a name, or explicit weights by modality that sum to 1."""
@@ -61,9 +61,7 @@ class GlobalWorkspace(nn.Module):
                 raise ValueError(
                     f"the {name} domain has a latent of {wide} numbers, the workspace reads {wanted}"
                 )
-        self.scene = SCENES.get(
-            scene, Scene(scene, fields=(), image_size=0)
-        )  # of another's, the name alone is known
+        self.scene_name = scene
         self.domains = nn.ModuleDict({name: domains[name] for name in workspace.modalities})
         self.workspace = workspace
         self.attentions = nn.ModuleDict(attentions or {})
@@ -97,7 +95,7 @@ class GlobalWorkspace(nn.Module):
         """Load shipped weights by the scene's name, or those in a folder.
 
         Args:
-            name: a scene, or a folder that `gw_agents.training` wrote.
+            name: a scene, or a folder that `gw_agents.pretrain` wrote.
             device: auto, cpu or cuda.
             attention: whether to load the attention modules too, where there are any.
 
@@ -105,16 +103,17 @@ class GlobalWorkspace(nn.Module):
             ValueError: no such scene and no such folder.
             CheckpointError: a file is missing, truncated, of another scene or of another schema version.
         """
-        folder = asset_path(f"weights/{name}") if str(name) in SCENES else Path(name)
+        shipped = find_scene(str(name))
+        folder = asset_path(f"weights/{shipped.name}") if shipped else Path(name)
         if not folder.is_dir():
             raise ValueError(
                 f"no weights called {str(name)!r}: give one of {', '.join(SCENES)}, or a folder of weights"
             )
         config = read_config(folder, "workspace", "workspace")
         scene = config["scene"]
-        if str(name) in SCENES and scene != str(name):
+        if shipped and scene != shipped.name:
             raise CheckpointError(
-                f"{folder}/workspace.json was trained for the scene {scene!r}, not for {str(name)!r}"
+                f"{folder}/workspace.json was trained for the scene {scene!r}, not for {shipped.name!r}"
             )
         workspace = Workspace(GWConfig(**config["arguments"]))
         load_into(
@@ -325,69 +324,6 @@ def explicit_weights(weights: Mapping[str, float], modalities: tuple[str, ...]) 
             f"attention weights must be non-negative and sum to 1, not {dict(weights)}"
         )
     return values
-
-
-def load_domain(folder: Path, modality: str, scene: str) -> tuple[Domain, str]:
-    """A domain module, frozen, and the hash of its weights; raises CheckpointError."""
-    config = read_config(folder, modality, "domain", scene)
-    kind = config.get("domain", modality)
-    if kind not in DOMAINS:
-        raise CheckpointError(
-            f"{folder}/{modality}.json holds a domain of the kind {kind!r}, and known are {', '.join(DOMAINS)}: add its"
-            " class to gw_agents.domains.recipes.DOMAINS before loading it"
-        )
-    if kind == "language" and config.get("vocabulary") != VOCABULARY.fingerprint:
-        raise CheckpointError(
-            f"{folder}/{modality}.json was trained on another vocabulary: train it anew"
-        )
-    domain = DOMAINS[kind](**config["arguments"])
-    load_into(domain, read_tensors(folder, modality, config), f"{folder}/{modality}.safetensors")
-    return domain.freeze(), config["sha256"]
-
-
-def load_attentions(
-    folder: Path, scene: str, workspace: str
-) -> tuple[dict[str, Attention], str | None]:
-    """The attention modules of a folder by name, and which is best; none if there is no such file."""
-    if not (folder / "attention.json").exists():
-        return {}, None
-    config = read_config(folder, "attention", "attention", scene)
-    if config["workspace"] != workspace:
-        raise CheckpointError(
-            f"the attention in {folder} was trained on another workspace: train it anew"
-        )
-    tensors = read_tensors(folder, "attention", config)
-    attentions = {}
-    for name, arguments in config["modules"].items():
-        attentions[name] = Attention(AttentionConfig(**arguments))
-        own = {
-            key.removeprefix(f"{name}."): value
-            for key, value in tensors.items()
-            if key.startswith(f"{name}.")
-        }
-        load_into(attentions[name], own, f"{folder}/attention.safetensors")
-    return attentions, config["best"]
-
-
-class GWObservation(gym.ObservationWrapper):
-    """Shows an agent the workspace vector instead of the observation: Box(-1, 1, (Z,)), float32."""
-
-    def __init__(
-        self,
-        env: gym.Env,
-        gw: GlobalWorkspace,
-        modalities: Sequence[str] | None = None,
-        attention: AttentionChoice = None,
-    ) -> None:
-        """Wrap an environment; `modalities` are those to encode (all that are observed), `attention` as in `encode`."""
-        super().__init__(env)
-        self.gw, self.attention = gw, attention
-        self.modalities = usable_modalities(env.observation_space, gw, modalities)
-        self.observation_space = gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32)
-
-    def observation(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
-        """One observation -> (Z,) float32."""
-        return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)
 
 
 def usable_modalities(

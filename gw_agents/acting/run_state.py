@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gw_envs.assets import write_atomically
+from gw_envs.files import write_atomically
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 """What a replay buffer of Stable-Baselines3 holds."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gw_agents.checkpoint import write_atomically
+from gw_envs.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,6 @@ class FitConfig:
 
 StepLoss = Callable[[int, float], tuple[Tensor, dict[str, Tensor]]]
 """(step, progress in 0..1) -> (loss to minimise, unweighted terms for the log)."""
-
-
-def resolve_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU."""
-    return torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
 
 
 def seed_torch(*seeds: int) -> None:

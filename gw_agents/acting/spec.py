@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-import gw_envs
-from gw_agents.encoder import GlobalWorkspace
-from gw_agents.representations import (
+from gw_agents.acting.extractors import GWFeaturesExtractor, RawExtractor
+from gw_agents.acting.policy_inputs import (
     FrozenLatents,
     RawObservation,
     Representation,
     WorkspaceVectors,
 )
-from gw_agents.sb3 import GWFeaturesExtractor, RawExtractor
+from gw_agents.global_workspace import GlobalWorkspace
 from gw_envs.observation import check_modalities
+from gw_envs.scenes import ENV_IDS, find_scene
 
 POLICY_SETTINGS = ("net_arch", "ortho_init", "log_std_init", "n_critics", "lstm_hidden_size")
 """What an agent's file may say of the shape of its policy."""
@@ -49,7 +49,7 @@ class AgentSpec:
     def __post_init__(self) -> None:
         """Fill in what follows from the rest; ValueError on what does not go together."""
         for what, name, known in (
-            ("environment", self.env_id, gw_envs.ENV_IDS),
+            ("environment", self.env_id, ENV_IDS),
             ("encoder", self.encoder, ENCODERS),
             ("algorithm", self.algorithm, ALGORITHMS),
             *(("policy setting", setting, POLICY_SETTINGS) for setting in self.policy_kwargs),
@@ -78,19 +78,12 @@ class AgentSpec:
         return scene_of(self.env_id)
 
 
-@cache
 def scene_of(env_id: str) -> str:
     """The scene that an environment of ours shows."""
-    if env_id not in gw_envs.ENV_IDS:
-        raise ValueError(
-            f"unknown environment {env_id!r}: choose one of {', '.join(gw_envs.ENV_IDS)}"
-        )
-    env: Any = gym.make_vec(
-        env_id, 1, vectorization_mode="vector_entry_point", modalities=("attributes",)
-    )
-    name = env.unwrapped.core.scene.name
-    env.close()
-    return name
+    scene = find_scene(env_id)
+    if scene is None:
+        raise ValueError(f"unknown environment {env_id!r}: choose one of {', '.join(ENV_IDS)}")
+    return scene.name
 
 
 class Encoder(NamedTuple):

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gw_agents.domains.base import mlp
-from gw_agents.fitting import FitConfig, fit, seed_torch
-from gw_envs.observation import get_scene, values_from_attributes
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
+from gw_envs.observation import values_from_attributes
+from gw_envs.scenes import get_scene
 
 
 def linear_probe(

@@ -7,19 +7,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gw_agents.domains.attributes import AttributesDomain, VectorDomain
-from gw_agents.domains.base import Domain
-from gw_agents.domains.image import ImageDomain
-from gw_agents.domains.language import LanguageDomain
-from gw_agents.fitting import FitConfig
+from gw_agents.learning.loop import FitConfig
 from gw_envs.language import VOCABULARY
-from gw_envs.observation import get_scene
-
-DOMAINS: dict[str, type[Domain]] = {
-    domain.modality: domain
-    for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
-}
-"""The domain class of each kind, which is what checkpoints name; add your own to load them from a folder."""
+from gw_envs.scenes import get_scene
 
 
 @dataclass(frozen=True)
@@ -76,6 +66,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "language": _language(),
     },
 }
+
 
 SMALLEST_IMAGE = 16
 """Pixels on a side; what is smaller is seldom a picture."""

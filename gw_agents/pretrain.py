@@ -1,11 +1,11 @@
 """Training commands: the only place where losses, data and models meet.
 
-    python -m gw_agents.training domains --scene simple_shapes
-    python -m gw_agents.training workspace --scene simple_shapes
-    python -m gw_agents.training attention --scene simple_shapes
+    python -m gw_agents.pretrain domains --scene simple_shapes
+    python -m gw_agents.pretrain workspace --scene simple_shapes
+    python -m gw_agents.pretrain attention --scene simple_shapes
 
-    python -m gw_agents.training domains --env examples.own_environment:PictureGrid-v0    # any id with a Dict
-    python -m gw_agents.training workspace --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0    # any id with a Dict
+    python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
 
 Each is resumable: interrupted, the same command goes on where it was and ends with the same weights.
 """
@@ -23,15 +23,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gw_agents.checkpoint import fingerprint, modules_fingerprint, save_checkpoint
-from gw_agents.command import say_errors
+from gw_agents.command import run_command
+from gw_agents.devices import resolve_device
 from gw_agents.domains.base import Domain
-from gw_agents.domains.recipes import DOMAINS, Recipe, recipe
-from gw_agents.encoder import GlobalWorkspace, load_domain
-from gw_agents.fitting import FitConfig, fit, resolve_device, seed_torch
-from gw_agents.latents import encode_rows, scene_latents, scene_observations
-from gw_agents.objective import TrainingPlan, train_workspaces
-from gw_agents.rollouts import key_recipes, make_environment, random_observations
-from gw_agents.selection import (
+from gw_agents.domains.kinds import DOMAINS
+from gw_agents.global_workspace import GlobalWorkspace
+from gw_agents.learning.attention import (
     Damage,
     SelectionConfig,
     every_subset,
@@ -42,6 +39,16 @@ from gw_agents.selection import (
     train_attention,
     train_classifier,
 )
+from gw_agents.learning.latents import encode_rows, scene_latents, scene_observations
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
+from gw_agents.learning.random_observations import (
+    key_recipes,
+    make_environment,
+    random_observations,
+)
+from gw_agents.learning.recipes import Recipe, recipe
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrained import load_domain
 from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.model import GWConfig, preset_called
 from gw_envs.corruption import KINDS
@@ -430,7 +437,7 @@ def main() -> None:
         "attention": AttentionTraining,
     }
     command = tyro.extras.subcommand_cli_from_dict(commands)
-    say_errors(command)
+    run_command(command)
 
 
 if __name__ == "__main__":

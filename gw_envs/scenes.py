@@ -1,0 +1,114 @@
+"""The one table of scenes: their names, environment ids, attribute fields and image sizes.
+
+Everything else of a scene is found by convention: its package is `gw_envs.NAME`, which holds `captions.GRAMMAR`,
+`state.PREFIXState` and `env.PREFIXCore`, `env.PREFIXEnv`, `env.PREFIXVectorEnv`.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named attribute of a scene and how it is written into the attribute vector.
+
+    `linear` fields map [low, high] to [-1, 1], one number for each of `width`; an `angle` in radians becomes its
+    cosine and its sine; a `one_hot` index becomes `width` numbers of which one is 1.
+    """
+
+    name: str
+    kind: Literal["linear", "angle", "one_hot"]
+    unit: str
+    low: float = 0.0
+    high: float = 1.0
+    width: int = 1
+
+    @property
+    def components(self) -> int:
+        """How many numbers of the attribute vector the field takes."""
+        return 2 if self.kind == "angle" else self.width
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The observable side of a scene."""
+
+    name: str
+    """The scene's name, which is also the name of its package in `gw_envs`."""
+    env_id: str
+    """The id of its Gymnasium environment."""
+    class_prefix: str
+    """The beginning of the names of its classes."""
+    fields: tuple[Field, ...]
+    """Its attributes, in the order in which the attribute vector lists them."""
+    image_size: int
+    """The default side of an image in pixels."""
+
+    @property
+    def attribute_width(self) -> int:
+        """Length A of the attribute vector."""
+        return sum(field.components for field in self.fields)
+
+    def load(self, module: str, name: str) -> Any:
+        """Import `name` from the module of that name in the scene's package."""
+        return getattr(import_module(f"gw_envs.{self.name}.{module}"), name)
+
+    def state_type(self) -> Any:
+        """Import the class of the scene's states."""
+        return self.load("state", f"{self.class_prefix}State")
+
+
+SCENES: dict[str, Scene] = {
+    scene.name: scene
+    for scene in (
+        Scene(
+            "simple_shapes",
+            "GWSimpleShapes-v0",
+            "SimpleShapes",
+            (
+                Field("shape", "one_hot", "index", width=3),
+                Field("x", "linear", "pixels", 7.0, 24.0),
+                Field("y", "linear", "pixels", 7.0, 24.0),
+                Field("size", "linear", "pixels", 7.0, 14.0),
+                Field("rotation", "angle", "radians"),
+                Field("rgb", "linear", "0-255", 0.0, 255.0, width=3),
+            ),
+            image_size=32,
+        ),
+        Scene(
+            "factory",
+            "GWFactory-v0",
+            "Factory",
+            (
+                Field("x", "linear", "metres", -2.0, 2.0),
+                Field("y", "linear", "metres", -2.0, 2.0),
+                Field("rotation", "angle", "radians"),
+                Field("rgb", "linear", "0-255", 0.0, 255.0, width=3),
+            ),
+            image_size=64,
+        ),
+    )
+}
+"""Every scene by name."""
+
+ENV_IDS = tuple(scene.env_id for scene in SCENES.values())
+"""The ids of every scene's environment."""
+
+_BY_ID = {scene.env_id: scene for scene in SCENES.values()}
+
+
+def find_scene(name: str) -> Scene | None:
+    """The scene of that name or of that environment id, with or without a `gw_envs:` before it; None if unknown."""
+    own = str(name).removeprefix("gw_envs:")
+    return SCENES.get(own) or _BY_ID.get(own)
+
+
+def get_scene(name: str) -> Scene:
+    """The scene of that name or environment id; ValueError naming the known ones if there is none."""
+    scene = find_scene(name)
+    if scene is None:
+        raise ValueError(
+            f"unknown scene {name!r}: the scenes are {', '.join(SCENES)}, and their ids {', '.join(ENV_IDS)}"
+        )
+    return scene
