@@ -249,7 +249,7 @@ def test_workspace_that_does_not_fit(workspaces):
         create_agent(AgentSpec(SHAPES, ("image",), attention="three_step"), gw=workspaces[SHAPES])
 
     class WithoutWords:
-        scene, width, modalities = workspaces[SHAPES].scene, 12, ("image", "attributes")
+        scene_name, width, modalities = workspaces[SHAPES].scene_name, 12, ("image", "attributes")
 
     with pytest.raises(
         ValueError, match="this workspace has no language: it knows image, attributes"
