@@ -26,7 +26,7 @@ import gymnasium as gym
 import gw_envs
 
 assert gw_envs.__file__.startswith(sys.argv[1]), gw_envs.__file__
-from gw_envs.color import rgb_from_hls
+from gw_envs.hls import rgb_from_hls
 assert not rgb_from_hls.signatures, "the import compiled a function"
 env = gym.make("GWSimpleShapes-v0", modalities="image")
 observation, _ = env.reset(seed=0)
