@@ -16,13 +16,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from gw_envs.errors import InputError
 from gw_envs.files import write_atomically
 
 SCHEMA_VERSION = 1
 """Raised whenever old files can no longer be read."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that is missing, damaged, of another schema version, or for something else."""
 
 

@@ -13,22 +13,11 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from gw_envs.errors import check_choice, describe, is_whole
 from gw_envs.goal_task import ACTIONS, UNIT_ACTIONS, Distances, Task
 from gw_envs.language import tokens
 from gw_envs.observation import MODALITIES, check_modalities, observation_space
 from gw_envs.scenes import Scene, get_scene
-
-
-def check_choice(what: str, value: Any, choices: Sequence[Any]) -> Any:
-    """`value` if it is one of `choices`; otherwise ValueError naming them."""
-    if value not in choices:
-        raise ValueError(f"unknown {what} {value!r}: choose {' or '.join(map(repr, choices))}")
-    return value
-
-
-def is_whole(value: Any) -> bool:
-    """Whether `value` is a whole number, of Python's own kind or of NumPy's."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 class Step(NamedTuple):
@@ -215,11 +204,6 @@ class Core(ABC):
         asked = self.modalities if modalities is None else check_modalities(modalities)
         views = {"image": self.images, "attributes": self.attributes, "language": tokens}
         return {modality: views[modality](state) for modality in asked}
-
-
-def describe(array: NDArray) -> str:
-    """Shape and dtype, for messages."""
-    return f"{array.dtype} of shape {array.shape}"
 
 
 def core_type(scene: str) -> type[Core]:

@@ -13,7 +13,8 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from gw_envs import MAX_EPISODE_STEPS
-from gw_envs.core import Core, check_choice, core_type, make_core
+from gw_envs.core import Core, core_type, make_core
+from gw_envs.errors import check_choice
 from gw_envs.expert import expert_actions
 from gw_envs.observation import MODALITIES, check_modalities
 from gw_envs.progress import progress

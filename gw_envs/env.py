@@ -11,8 +11,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from gw_envs.annotated_frames import tiled, with_caption
-from gw_envs.core import Core, Step, check_choice, is_whole
+from gw_envs.core import Core, Step
 from gw_envs.display import has_display, opencv
+from gw_envs.errors import check_choice, is_whole
 from gw_envs.language import VOCABULARY, sentences
 
 RENDER_SIZES = (64, 2048)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.core import check_choice, core_type
+from gw_envs.core import core_type
+from gw_envs.errors import check_choice
 from gw_envs.observation import values_from_attributes
 
 SURE = 0.98

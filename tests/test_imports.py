@@ -30,7 +30,7 @@ CONTRACT = tuple(
 COMMANDS = ("pretrain", "train", "evaluate", "enjoy")
 """The modules of `gw_agents` that parse arguments and save results."""
 FLOORS = (
-    ("errors", "devices", "checkpoint", "command"),
+    ("devices", "checkpoint", "command"),
     ("domains",),
     ("workspace",),
     ("pretrained",),

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.core import describe
+from gw_envs.errors import describe
 from gw_envs.language import VOCABULARY
 from gw_envs.language.vocabulary import END, PAD
 from gw_envs.observation import check_modalities

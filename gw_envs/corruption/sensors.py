@@ -13,7 +13,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from gw_envs.core import Core, check_choice
+from gw_envs.core import Core
 from gw_envs.corruption.kinds import (
     apply_kind,
     check_others,
@@ -23,6 +23,7 @@ from gw_envs.corruption.kinds import (
     get_kind,
     pick,
 )
+from gw_envs.errors import check_choice
 from gw_envs.observation import check_modalities
 
 Faults = Mapping[str, str | Sequence[str]]

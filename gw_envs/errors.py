@@ -1,0 +1,119 @@
+"""The error for bad input, and the checks that raise it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class InputError(ValueError):
+    """Something a caller gave is wrong; the message says what, and what would be right.
+
+    Commands print it as one sentence. Every other exception is a fault of the program and keeps its traceback.
+    """
+
+
+def describe(value: Any, longest: int = 80) -> str:
+    """Describe a value in an error message: arrays by type and shape, everything else by its repr, cut short."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{value.dtype} of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether `value` is an integer of Python or of NumPy; booleans are not."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_whole(what: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """Return `value` as an int; InputError unless it is a whole number in [least, most]."""
+    if not is_whole(value) or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise InputError(f"{what} is {describe(value)}: give a whole number {bounds}")
+    return int(value)
+
+
+def check_number(
+    what: str, value: Any, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
+) -> float:
+    """Return `value` as a float; InputError unless it is a finite number in [low, high] and greater than `above`."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not math.isfinite(value) or not low <= value <= high or not value > above:
+        if above > -math.inf:
+            bounds = f" greater than {above:g}"
+        elif low > -math.inf and high < math.inf:
+            bounds = f" from {low:g} to {high:g}"
+        elif low > -math.inf:
+            bounds = f" of at least {low:g}"
+        else:
+            bounds = ""
+        raise InputError(f"{what} is {describe(value)}: give a finite number{bounds}")
+    return float(value)
+
+
+def check_choice(what: str, value: Any, choices: Iterable[Any]) -> Any:
+    """Return `value` if it is one of `choices`; InputError naming them otherwise."""
+    known = list(choices)
+    if not any(
+        value is choice or (type(value) is type(choice) and value == choice) for choice in known
+    ):
+        close = (
+            get_close_matches(value, [str(choice) for choice in known], 1)
+            if isinstance(value, str)
+            else []
+        )
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        named = " or ".join(map(repr, known)) if known else "nothing: there is none"
+        raise InputError(f"unknown {what} {describe(value)}{hint}: choose {named}")
+    return value
+
+
+def check_keys(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise InputError naming the keys of `given` that are not among `known`."""
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"{what} is {describe(given)}: give a dict with keys among {', '.join(known)}"
+        )
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise InputError(
+            f"{what} has the unknown key {unknown[0]!r}: the keys are {', '.join(known)}"
+        )
+
+
+def check_array(
+    what: str, value: Any, kinds: str = "iuf", shape: tuple[int | None, ...] | None = None
+) -> NDArray:
+    """Return `value` as an array; InputError unless its dtype kind is among `kinds` and its shape fits.
+
+    Args:
+        what: the name of the value in the message.
+        value: anything that NumPy makes an array of.
+        kinds: NumPy's dtype kinds: i and u integers, f floats, b booleans, U strings.
+        shape: the length of every axis, None where any length fits; None if any shape fits.
+    """
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{what} is {describe(value)}, which is no array: rows must have one length"
+        ) from error
+    names = {"i": "integers", "u": "integers", "f": "floats", "b": "booleans", "U": "strings"}
+    if array.dtype.kind not in kinds:
+        wanted = " or ".join(dict.fromkeys(names[kind] for kind in kinds))
+        raise InputError(f"{what} is {describe(array)}: give an array of {wanted}")
+    fits = shape is None or (
+        array.ndim == len(shape)
+        and all(
+            wanted is None or wanted == length
+            for wanted, length in zip(shape, array.shape, strict=True)
+        )
+    )
+    if not fits:
+        wanted = ", ".join("any" if length is None else str(length) for length in shape or ())
+        raise InputError(f"{what} is {describe(array)}: give an array of shape ({wanted})")
+    return array
