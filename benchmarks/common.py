@@ -7,9 +7,9 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -265,19 +265,22 @@ def write_summary(
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the machine's architecture and the packages that figures depend on."""
+    """Return the versions of Python and of the packages that figures depend on, and the machine."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
     packages = (
         "torch",
         "numpy",
         "gymnasium",
         "pybullet",
+        "pybullet-arm64",  # one of the two is installed
         "stable-baselines3",
         "opencv-python",
         "numba",
     )
-    return {"python": platform.python_version(), "machine": platform.machine()} | {
-        p: version(p) for p in packages
-    }
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -12,7 +12,7 @@ def run_command(command: Callable[[], Any]) -> None:
     torch.set_num_threads(1)
     try:
         command()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped")

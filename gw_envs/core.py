@@ -126,6 +126,9 @@ class Core(ABC):
         """A batch of states, half of them moved off any grid on which sampled states lie."""
         return state
 
+    def check_installed(self) -> None:  # noqa: B027 - most scenes need no package of their own
+        """Raise ImportError if the scene cannot move because a package is missing."""
+
     def extra_attributes(self) -> int:
         """Numbers that the layout appends to the attribute vector."""
         return 0

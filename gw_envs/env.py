@@ -42,6 +42,7 @@ class _Face:
             )
         self.render_mode, self.render_size = render_mode, int(render_size)
         self.core = self.core_type(**core_arguments)
+        self.core.check_installed()
 
     @property
     def state(self) -> Any:

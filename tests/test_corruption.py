@@ -12,10 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rollouts import corrupted_rollout_of, digest, random_action, rollout, vector_rollout
-from stable_baselines3.common.env_util import make_vec_env
 
-from gw_agents.acting.vec_env import CorruptVecObservation
-from gw_agents.sb3 import make_vec
 from gw_envs import ENV_IDS, MODALITIES
 from gw_envs.corruption import (
     KINDS,
@@ -403,8 +400,14 @@ def test_rows_of_a_batch_equal_single_environments(env_id, mode):
         single.close()
 
 
+@pytest.mark.torch
 @rhythms
 def test_stable_baselines_rows_equal_single_environments(every):
+    from stable_baselines3.common.env_util import make_vec_env
+
+    from gw_agents.acting.vec_env import CorruptVecObservation
+    from gw_agents.sb3 import make_vec
+
     arguments = {"severity": (0.1, 1.0), "every": every}
     limit = {"max_episode_steps": 6}
     ours = CorruptVecObservation(
@@ -493,8 +496,17 @@ def test_wrong_arguments(arguments, message):
         with pytest.raises(ValueError, match=message) as caught:
             wrap(env, **arguments)
         assert_one_sentence(caught.value)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_arguments_around_stable_baselines(arguments, message):
+    from gw_agents.acting.vec_env import CorruptVecObservation
+    from gw_agents.sb3 import make_vec
+
+    arguments = {"faults": {"image": "blur"}, **arguments}
     with pytest.raises(ValueError, match=message):
-        CorruptVecObservation(make_vec(SHAPES, modalities=asked), **arguments)
+        CorruptVecObservation(make_vec(SHAPES, modalities=("image", "attributes")), **arguments)
 
 
 def test_wrong_environments():

@@ -33,6 +33,7 @@ def test_blocks_by_hand():
     )  # the page's third line, so that errors name the right one
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", PAGES)
 def test_its_code_runs_as_written(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as check_gymnasium
 from rollouts import digest, random_action, rollout, rollout_of
-from stable_baselines3.common.env_checker import check_env as check_sb3
 
 import gw_envs
 from gw_envs import ENV_IDS, MODALITIES
@@ -48,9 +47,12 @@ def test_gymnasium_checker(env_id, arguments, monkeypatch):
     )  # the checker tries every render mode
 
 
+@pytest.mark.torch
 @every_id
 @pytest.mark.parametrize("actions", ["discrete", "continuous"])
 def test_sb3_checker(env_id, actions):
+    from stable_baselines3.common.env_checker import check_env as check_sb3
+
     env = gym.make(env_id, actions=actions)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -118,8 +120,20 @@ def test_every_combination_of_arguments(env_id, modalities):
                 assert info["caption"] == (said if language == "text" else VOCABULARY.decode(said))
         first = rollout(env, 3, seed=1)
         check_gymnasium(env.unwrapped, skip_render_check=True)
-        if language == "tokens":  # it knows no Text
-            check_sb3(env, warn=False)
+        assert rollout(env, 3, seed=1) == first
+        env.close()
+
+
+@pytest.mark.torch
+@every_id
+@pytest.mark.parametrize("modalities", SUBSETS, ids="+".join)
+def test_sb3_checker_on_every_combination_of_arguments(env_id, modalities):
+    from stable_baselines3.common.env_checker import check_env as check_sb3
+
+    for layout, actions in product(layouts(env_id), ("discrete", "continuous")):
+        env = gym.make(env_id, modalities=modalities, actions=actions, layout=layout)
+        first = rollout(env, 3, seed=1)
+        check_sb3(env, warn=False)  # of token ids alone: it knows no Text
         assert rollout(env, 3, seed=1) == first
         env.close()
 
@@ -320,6 +334,39 @@ def test_wrong_actions(env_id, actions):
         assert_one_sentence(caught.value)
     assert digest(env.unwrapped.core.state.arrays()) == before
     env.close()
+
+
+WITHOUT_PYBULLET = """
+import sys
+sys.modules["pybullet"] = None  # as if it were not installed
+
+import gymnasium as gym
+import gw_envs
+from gw_envs.dataset import Sampler
+
+env = gym.make("GWSimpleShapes-v0", render_mode="rgb_array")
+env.reset(seed=0)
+env.step(0)
+assert env.render().shape == (480, 480, 3)
+batch = Sampler("factory", "train", modalities=("attributes", "language")).batch(0, 2)
+assert batch["attributes"].shape == (2, 7)
+for make in (gym.make, gym.make_vec):
+    try:
+        make("GWFactory-v0")
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_without_pybullet_the_factory_says_what_to_do_and_simple_shapes_works():
+    command = [sys.executable, "-c", WITHOUT_PYBULLET]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert "the Factory needs PyBullet" in first
+    assert "pip install pybullet-arm64" in first
+    assert len(first) < 250
+    assert done.stderr == ""
 
 
 def test_import_is_light_and_silent():

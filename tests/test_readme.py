@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.torch
 def test_its_code_runs_as_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -37,6 +38,7 @@ def test_its_commands_exist(command):
     assert "__main__" in (ROOT / path).read_text()
 
 
+@pytest.mark.torch
 def test_its_figures_are_those_of_the_committed_summaries():
     from benchmarks.readme import fill
 

@@ -9,7 +9,7 @@ from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
-from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation
+from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
 from gw_envs.factory.state import FLOOR, LANDMARKS, FactoryState
 from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
@@ -32,6 +32,9 @@ class FactoryCore(Core):
         super().__init__(**arguments)
         self._simulations: list[FactorySimulation] = []
         self._camera = FactoryCamera(self.image_size, layouts=self.num_envs + 1)
+
+    def check_installed(self) -> None:
+        bullet()
 
     def extra_attributes(self) -> int:
         return 2 * len(LANDMARKS) if self.layout == "random" else 0

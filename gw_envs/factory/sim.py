@@ -59,14 +59,22 @@ _OBSTACLE_EXTENTS = [(width + RUBBER, depth + RUBBER, HEIGHT) for width, depth i
 
 @cache
 def bullet() -> ModuleType:
-    """PyBullet, imported when first needed and without the line it writes to the standard error as it loads."""
-    if "pybullet" in sys.modules:
+    """Import PyBullet when it is first needed, without the line that it prints to standard error.
+
+    Raises ImportError with one sentence if it cannot be imported.
+    """
+    if sys.modules.get("pybullet"):
         return sys.modules["pybullet"]
     sys.stderr.flush()
     saved, silent = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(silent, 2)
         import pybullet
+    except ImportError as error:
+        raise ImportError(
+            f"the Factory needs PyBullet, which cannot be imported ({error}): run `pip install "
+            "pybullet-arm64`, which needs a C++ compiler where it has no wheel (Linux aarch64)"
+        ) from error
     finally:
         os.dup2(saved, 2)
         os.close(saved)
