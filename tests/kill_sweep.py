@@ -1,10 +1,12 @@
-"""Kills workers and drivers of sweeps in the middle, a hundred times, and counts what went wrong: nothing should.
+"""Kills workers and drivers of sweeps in the middle, a hundred times, and counts what went wrong:
+nothing should.
 
     python tests/kill_sweep.py --kills 100
 
-A sweep is many tiny cells in worker processes. Its workers and, every third time, its driver are killed by SIGKILL at
-random moments, most of them soon after a cell was finished; a killed driver is started again. Looked for: finished
-cells that are lost, computed again, in the results twice or wrong, and files that are left half-written.
+A sweep is many tiny cells in worker processes. Its workers and, every third time, its driver are
+killed by SIGKILL at random moments, most of them soon after a cell was finished; a killed driver is
+started again. Looked for: finished cells that are lost, computed again, in the results twice or
+wrong, and files that are left half-written.
 """
 
 import json
@@ -16,13 +18,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.engines import Sweep, Task
+from benchmarks.harness.cells import Cell, Cells, Place
+from benchmarks.harness.engines import Sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "killed"
@@ -49,39 +54,45 @@ def value(seed: int) -> float:
 
 
 def finished(out: Path) -> Counter[int]:
-    """How often each cell is in the results; raises ValueError for a line that is cut short, but for the very last."""
+    """How often each cell is in the results; raises ValueError for a line that is cut short, but
+    for the very last."""
     path, found = out / f"{NAME}.jsonl", Counter[int]()
     *lines, _ = path.read_text().split("\n") if path.exists() else [""]
     for line in lines:
         cell = json.loads(line)
-        if cell["metrics"]["value"] != value(cell["seed"]):
-            raise ValueError(f"cell {cell['seed']} is wrong: {line}")
-        found[cell["seed"]] += 1
+        seed = cell["key"]["seed"]
+        if cell["metrics"]["value"] != value(seed):
+            raise ValueError(f"cell {seed} is wrong: {line}")
+        found[seed] += 1
     return found
 
 
-def compute(seeds: list[int], out: Path) -> list[dict[str, float]]:
-    """The work of a cell: write down whether it was finished already, and take a moment."""
-    for seed in seeds:
-        with (out / "begun").open("a") as file:
-            file.write(f"{seed} {finished(out)[seed]}\n")
-    time.sleep(0.05)
-    return [{"value": value(seed)} for seed in seeds]
+@dataclass(frozen=True)
+class Tiny(Cell):
+    """Writes down whether it was finished already, and takes a moment."""
+
+    FILE = NAME
+
+    seed: int
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
+        """Return the value of the seed."""
+        with (place.out / "begun").open("a") as file:
+            file.write(f"{self.seed} {finished(place.out)[self.seed]}\n")
+        time.sleep(0.05)
+        return {"value": value(self.seed)}
 
 
 def drive(out: Path, cells: int, workers: int) -> None:
-    """A driver: compute whatever is not finished yet."""
-    from benchmarks.common import Cells
-
-    tasks = [
-        Task("factory", {"cell": "tiny"}, [seed], "", compute, (out,)) for seed in range(cells)
-    ]
-    Sweep("process", workers).compute(Cells(out, NAME), tasks)
+    """Be a driver: compute whatever is not finished yet."""
+    wanted = [Tiny("factory", seed) for seed in range(cells)]
+    Sweep("process", workers).compute(Cells(out, NAME), wanted, Place(out))
 
 
 def start(out: Path, cells: int, workers: int) -> subprocess.Popen:
     """A driver in a process of its own."""
-    code = f"import kill_sweep, pathlib; kill_sweep.drive(pathlib.Path({str(out)!r}), {cells}, {workers})"
+    call = f"kill_sweep.drive(pathlib.Path({str(out)!r}), {cells}, {workers})"
+    code = f"import kill_sweep, pathlib; {call}"
     paths = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
     quiet = subprocess.DEVNULL
     return subprocess.Popen(

@@ -1,45 +1,65 @@
-"""What benchmarks share: cells that are computed once, intervals, and label efficiency by hand."""
+"""What benchmarks share: cells that are computed once, keys, intervals, rows, tables, summaries,
+and label efficiency by hand."""
 
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from tiny_cells import Double, Measured, Trained
 
-from benchmarks.common import Cells, interval, make_row, write_summary
-from benchmarks.label_efficiency import error_at, label_efficiency, pairs_for
+from benchmarks.harness.benchmark import Arguments, at_least
+from benchmarks.harness.cells import Cell, Cells
+from benchmarks.harness.rows import by_scene, interval, make_row, over_seeds, write_summary
+from benchmarks.harness.tables import Table
+from benchmarks.pairs.label_efficiency import error_at, label_efficiency, pairs_for
+from gw_envs.observation import SCENES
 
 
-def test_finished_cells_are_not_computed_again(tmp_path):
-    computed = []
-
-    def work(seeds):
-        computed.append(list(seeds))
-        return [{"accuracy": seed / 10} for seed in seeds]
-
+def test_finished_cells_come_back_from_disk(tmp_path):
+    cell = Double("factory", 3, add=4)
+    Cells(tmp_path, "trial").add(cell, {"value": 10}, seconds=0.25)
     cells = Cells(tmp_path, "trial")
-    assert cells.run("factory", {"sigma": 1.0}, 1, "weights", lambda: work([1])[0]) == {
-        "accuracy": 0.1
+    assert cells.has(cell)
+    assert cells.metrics(cell) == {"value": 10}
+    others = (Double("simple_shapes", 3, add=4), Double("factory", 4, add=4), Double("factory", 3))
+    assert not any(cells.has(other) for other in others)
+
+
+def test_a_key_holds_every_field_and_the_format():
+    first = Trained("factory", 7)
+    assert Measured("factory", first).key == {
+        "cell": "Measured",
+        "format": 1,
+        "scene": "factory",
+        "trained": {"cell": "Trained", "format": 1, "scene": "factory", "seed": 7},
     }
-    found = cells.run_together("factory", {"sigma": 1.0}, range(3), "weights", work)
-    assert found == [{"accuracy": 0.0}, {"accuracy": 0.1}, {"accuracy": 0.2}]
-    assert (
-        Cells(tmp_path, "trial").run_together("factory", {"sigma": 1.0}, range(3), "weights", work)
-        == found
-    )
-    assert computed == [[1], [0, 2]]
-    Cells(tmp_path, "trial").run_together("factory", {"sigma": 1.0}, [0], "other weights", work)
-    assert computed[-1] == [0]
+    assert Double("factory", 0, before=(first,)).key["before"] == [first.key]
 
 
-def test_a_line_cut_short_is_passed_over(tmp_path):
+def test_a_new_format_is_a_new_key(tmp_path, monkeypatch):
+    cell = Double("factory", 1)
+    Cells(tmp_path, "trial").add(cell, {"value": 2}, seconds=0.0)
+    monkeypatch.setattr(Double, "FORMAT", 2)
+    assert not Cells(tmp_path, "trial").has(cell)
+
+
+def test_a_file_opens_when_a_cell_asks_for_it(tmp_path):
     cells = Cells(tmp_path, "trial")
-    cells.run("factory", {}, 0, "", lambda: {"accuracy": 1.0})
+    assert {path.name for path in tmp_path.iterdir()} == {"trial.jsonl"}
+    cells.add(Trained("factory", 0), {}, seconds=0.0)
+    assert Cells(tmp_path, "training").has(Trained("factory", 0))
+
+
+def test_a_line_cut_short_is_dropped(tmp_path):
+    cells = Cells(tmp_path, "trial")
+    cells.add(Double("factory", 0), {"value": 0}, seconds=0.0)
     path = tmp_path / "trial.jsonl"
-    path.write_text(path.read_text() + '{"benchmark": "trial", "sce')
+    path.write_text(path.read_text() + '{"key": {"cell": "Double", "sce')
     again = Cells(tmp_path, "trial")
-    assert again.has("factory", {}, 0, "")
-    again.run("factory", {}, 1, "", lambda: {"accuracy": 0.5})
-    assert json.loads(path.read_text().splitlines()[-1])["seed"] == 1
+    assert again.has(Double("factory", 0))
+    again.add(Double("factory", 1), {"value": 2}, seconds=0.0)
+    assert json.loads(path.read_text().splitlines()[-1])["key"]["seed"] == 1
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(tmp_path):
@@ -48,12 +68,37 @@ def test_an_output_folder_that_cannot_be_written_is_named(tmp_path):
         Cells(tmp_path / "file" / "results", "trial")
 
 
+def test_both_scenes_are_all_scenes():
+    assert Arguments().scenes == tuple(SCENES)
+    assert Arguments("factory").scenes == ("factory",)
+
+
+def test_values_below_the_least_are_refused():
+    at_least("--seeds", None, 1)
+    at_least("--seeds", 1, 1)
+    with pytest.raises(ValueError, match="--seeds is 0: give at least 1"):
+        at_least("--seeds", 0, 1)
+
+
 def test_intervals():
     assert interval([0.2, 0.4]) == (pytest.approx(0.3), 0.2, 0.4)
     assert interval([0.5] * 5) == (0.5, 0.5, 0.5)
     mean, low, high = interval([0.1, 0.2, 0.3, 0.4, 0.5])
     assert mean == pytest.approx(0.3)
     assert 0.1 < low < mean < high < 0.5
+
+
+def test_metrics_are_gathered_over_seeds():
+    @dataclass(frozen=True)
+    class Trial(Cell):
+        seed: int
+        sigma: float
+
+    results = {
+        Trial("factory", seed, sigma): 10 * sigma + seed for sigma in (1, 2) for seed in (3, 4)
+    }
+    first = Trial("factory", 0, 1)
+    assert over_seeds(results) == {first: [13, 14], replace(first, sigma=2): [23, 24]}
 
 
 def test_summaries_hold_what_readers_expect(tmp_path):
@@ -82,6 +127,12 @@ def test_summaries_hold_what_readers_expect(tmp_path):
     }
 
 
+def test_a_summary_has_one_row_a_line(tmp_path):
+    row = make_row("noise", "factory", {"modalities": ("image",)}, "accuracy", [0.5], "noise")
+    text = write_summary(tmp_path, "trial", [row, row]).read_text()
+    assert sum(line.startswith('{"claim": "noise"') for line in text.splitlines()) == 2
+
+
 def test_scenes_run_one_by_one_share_a_summary(tmp_path):
     for scene, value in (("factory", 0.5), ("simple_shapes", 0.6), ("factory", 0.7)):
         write_summary(
@@ -99,6 +150,28 @@ def test_variants_of_a_benchmark_share_a_summary(tmp_path):
         write_summary(tmp_path, "trial", [row], variant=("width",))
     rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
     assert {row["condition"]["width"]: row["measured"] for row in rows} == {32: 0.6, 12: 0.7}
+
+
+def test_rows_are_sorted_by_scene_and_keep_their_order():
+    rows = [
+        make_row(claim, scene, {}, "accuracy", [1.0], "noise")
+        for claim, scene in (("a", "factory"), ("b", "simple_shapes"), ("c", "factory"))
+    ]
+    assert [row.claim for row in by_scene(rows)] == ["b", "a", "c"]
+
+
+def test_a_table_is_aligned_markdown():
+    table = Table("Accuracy", ("model", "image"), [("tr", "41.0%"), ("fusion", "5%")], "A note.")
+    assert str(table).splitlines() == [
+        "**Accuracy**",
+        "",
+        "| model  | image |",
+        "| ------ | ----- |",
+        "| tr     | 41.0% |",
+        "| fusion | 5%    |",
+        "",
+        "A note.",
+    ]
 
 
 PAIRS = (50, 500, 5000, 50_000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import classification, compared, odd_one_out, translation
+from benchmarks import classification, compared, translation
 from benchmarks.compared import Compared, Shape, matched_scenes
 
 PAIRS = (60, 300, 5000)
@@ -42,11 +42,6 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
         "factory", models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path
     )
     classification.main(reading)
-    odd_one_out.main(
-        odd_one_out.Arguments(
-            "factory", pairs=300, models=models, modalities=MODALITIES, shape=SHAPE, out=tmp_path
-        )
-    )
     assert len(trained) == len(models) * (len(compared.SEARCH) + len(PAIRS))
 
     rows = json.loads((tmp_path / "translation.json").read_text())["rows"]
@@ -65,10 +60,7 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
     assert kinds == {"linear", "zero_shot", "chance"}
     known = [row for row in rows if row["claim"] == "classification/linear/unimodal"]
     assert np.mean([row["measured"] for row in known]) > 0.6
-    rows = json.loads((tmp_path / "odd_one_out.json").read_text())["rows"]
-    assert {row["condition"]["test"] for row in rows} == {"attributes", "language", "mixed"}
-    for name in ("classification", "odd_one_out"):
-        assert (tmp_path / f"{name}_factory.png").stat().st_size > 10_000
+    assert (tmp_path / "classification_factory.png").stat().st_size > 10_000
 
 
 def test_workspaces_come_back_from_disk_to_the_bit(tiny, tmp_path):
@@ -99,26 +91,7 @@ def test_zero_shot_by_hand():
     )
 
 
-def test_triplets_have_one_odd_item():
-    classes = np.random.default_rng(0).integers(4, size=200)
-    rows, odd = odd_one_out.triplets(classes, 300, np.random.default_rng(1))
-    shown = classes[rows]
-    alone = shown[np.arange(300), odd]
-    rest = np.array([np.delete(line, place) for line, place in zip(shown, odd, strict=True)])
-    assert (rest[:, 0] == rest[:, 1]).all()
-    assert (rest[:, 0] != alone).all()
-    assert all(len(set(line)) == 3 for line in rows)
-    assert np.bincount(odd).min() > 80
-
-
-def test_the_judge_finds_what_is_least_like_the_others():
-    judge = odd_one_out.Judge(2, 2)
-    judge.project.weight.data, judge.project.bias.data = torch.eye(2), torch.zeros(2)
-    z = torch.tensor([[[1.0, 0.1], [0.0, 1.0], [1.0, 0.0]]])
-    assert judge(z).argmax(-1).tolist() == [1]
-
-
-@pytest.mark.parametrize("benchmark", [translation, classification, odd_one_out])
+@pytest.mark.parametrize("benchmark", [translation, classification])
 def test_one_modality_and_unknown_models_are_refused(benchmark, tmp_path):
     with pytest.raises(ValueError, match="at least two"):
         benchmark.main(benchmark.Arguments(modalities=("image",), out=tmp_path))

@@ -1,31 +1,91 @@
-"""The work of tiny cells, for the tests of engines: a module that workers import fast."""
+"""Tiny cells for the tests of the harness: a module that workers import fast."""
 
 import os
 import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.cells import Cell, Place
 
 
-def double(
-    seeds: list[int], add: int = 0, known: list[list[dict[str, int]]] | None = None
-) -> list[dict[str, int]]:
+@dataclass(frozen=True)
+class Double(Cell):
     """Twice the seed, and all that is added: a number, and the values of the cells before."""
-    return [
-        {"value": 2 * seed + add + sum(cell["value"] for (cell,) in known or ())} for seed in seeds
-    ]
+
+    FILE = "trial"
+
+    seed: int
+    add: int = 0
+    before: tuple[Cell, ...] = ()
+
+    def needs(self) -> tuple[Cell, ...]:
+        return self.before
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, int]:
+        return {"value": 2 * self.seed + self.add + sum(metrics["value"] for metrics in needed)}
 
 
-def killed_once(seeds: list[int], out: Path) -> list[int]:
+@dataclass(frozen=True)
+class Trained(Cell):
+    """Leaves a file, whose text is the seed."""
+
+    FILE = "training"
+
+    seed: int
+
+    def product(self, place: Place) -> Path:
+        return place.out / f"{self.digest}.txt"
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
+        with self.product(place).open("a") as file:
+            file.write(str(self.seed))
+        return {}
+
+
+@dataclass(frozen=True)
+class Measured(Cell):
+    """Reads the file of its training."""
+
+    FILE = "trial"
+
+    trained: Trained
+
+    def needs(self) -> tuple[Cell, ...]:
+        return (self.trained,)
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> str:
+        return self.trained.product(place).read_text()
+
+
+@dataclass(frozen=True)
+class KilledOnce(Cell):
     """Kills its own process, the first time."""
-    if not (out / f"tried {seeds}").exists():
-        (out / f"tried {seeds}").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return seeds
+
+    FILE = "trial"
+
+    seed: int
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> int:
+        mark = place.out / f"tried {self.seed}"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.seed
 
 
-def killed_or_wrong(seeds: list[int]) -> list[int]:
+@dataclass(frozen=True)
+class KilledOrWrong(Cell):
     """Seed 1 kills its process, always; seed 2 is an error."""
-    if seeds == [1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if seeds == [2]:
-        raise ValueError("two is one too many")
-    return seeds
+
+    FILE = "trial"
+
+    seed: int
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> int:
+        if self.seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.seed == 2:
+            raise ValueError("two is one too many")
+        return self.seed

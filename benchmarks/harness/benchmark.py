@@ -1,0 +1,111 @@
+"""The protocol of a benchmark, its arguments, and the one `main` that runs every benchmark."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from benchmarks.harness.cells import Cell, Cells, Place
+from benchmarks.harness.engines import Sweep
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.rows import Row, write_summary
+from benchmarks.harness.tables import Table
+from gw_agents.command import say_errors
+from gw_envs.observation import SCENES
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What every benchmark can be told; each adds its own."""
+
+    scene: Literal["simple_shapes", "factory", "both"] = "both"
+    """Which scene."""
+    weights: Path | None = None
+    """Folder with a subfolder for each scene; the shipped weights by default."""
+    out: Path = Path("results")
+    """Folder of the results. Rerun the same command to resume."""
+    sweep: tyro.conf.OmitArgPrefixes[Sweep] = field(default_factory=Sweep)
+    """Where cells are computed."""
+
+    def check(self) -> None:
+        """Raise ValueError for values that cannot be: called before any work starts."""
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        """The scenes to run."""
+        return tuple(SCENES) if self.scene == "both" else (self.scene,)
+
+    @property
+    def place(self) -> Place:
+        """The folders that cells read and write."""
+        return Place(self.out, self.weights)
+
+
+def at_least(flag: str, value: int | None, least: int) -> None:
+    """Raise ValueError if a flag's value is below the least that makes sense; None stands for the
+    preset's value."""
+    if value is not None and value < least:
+        raise ValueError(f"{flag} is {value}: give at least {least}")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The words of a published page; its tables are the benchmark's own."""
+
+    title: str
+    claim: str
+    """The result in one sentence."""
+    setup: str
+    """What is measured, and how."""
+    caveats: tuple[str, ...] = ()
+    """What limits the claim, a sentence or two each."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """{picture's name in `expected`, without the suffix: what it shows}."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a benchmark computes, and how results become rows, tables, pictures and a page."""
+
+    name: str
+    """Name of its command, of its summary and of its page."""
+    arguments: type[Arguments]
+    """Dataclass of its command line."""
+    cells: Callable[[Any], Sequence[Cell]]
+    """Its arguments -> every cell that its rows are made of. Cells that those need are computed
+    before them."""
+    rows: Callable[[Mapping[Any, Any]], list[Row]]
+    """{cell: metrics} -> rows of the summary."""
+    tables: Callable[[Sequence[Row]], list[Table]]
+    """Rows -> the tables that are printed and published."""
+    figures: Callable[[Mapping[Any, Any]], list[Figure]]
+    """{cell: metrics} -> pictures."""
+    page: Callable[[Sequence[Row]], Page]
+    """Rows -> the words of the published page."""
+    variant: tuple[str, ...] = ()
+    """Entries of a row's condition: runs that differ in them keep separate rows in one summary."""
+
+
+def run(benchmark: Benchmark, arguments: Arguments) -> list[Row]:
+    """Check, compute what is not finished, print the tables, draw the pictures and write the
+    summary."""
+    arguments.check()
+    cells = Cells(arguments.out, benchmark.name)
+    wanted = benchmark.cells(arguments)
+    results = arguments.sweep.compute(cells, wanted, arguments.place, benchmark.name)
+    rows = benchmark.rows(results)
+    for table in benchmark.tables(rows):
+        print(f"\n{table}")
+    print()
+    for figure in benchmark.figures(results):
+        print(f"picture: {figure.save(arguments.out)}")
+    path = write_summary(arguments.out, benchmark.name, rows, benchmark.variant)
+    print(f"written: {path}")
+    return rows
+
+
+def main(benchmark: Benchmark, description: str | None) -> None:
+    """Run a benchmark as a command; `description` is what `--help` says."""
+    say_errors(lambda: run(benchmark, tyro.cli(benchmark.arguments, description=description)))

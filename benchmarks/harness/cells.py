@@ -1,0 +1,227 @@
+"""What a benchmark computes, cell by cell, and the files that keep every finished cell.
+
+A cell is a frozen dataclass whose fields are everything that its metrics depend on. As JSON those
+fields, with the class's name and format version, are its key: no two different cells share one, and
+nothing is ever parsed out of it.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+from gw_envs.assets import asset_path
+
+EXPECTED = Path(__file__).parents[1] / "expected"
+"""Committed summaries and pictures, and under `cells/` the finished cells of long runs."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Folders that cells read and write. They are no part of a key: fingerprints name what is in
+    them."""
+
+    out: Path = Path("results")
+    """Folder of everything that is written."""
+    weights: Path | None = None
+    """Folder with a subfolder of weights for each scene; the shipped weights by default."""
+
+    def weights_of(self, scene: str) -> Path:
+        """Return the folder of a scene's weights."""
+        return (self.weights or asset_path("weights")) / scene
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unit of work: its fields are its key, `compute` gives its metrics.
+
+    Subclasses are frozen dataclasses of plain values: text, numbers, tuples, other cells and frozen
+    dataclasses.
+    """
+
+    FILE: ClassVar[str]
+    """The cell is kept in `<out>/<FILE>.jsonl`."""
+    FORMAT: ClassVar[int] = 1
+    """Version of what `compute` does and returns: raise it when finished cells are no longer valid.
+    """
+
+    scene: str
+    """Name of the scene."""
+
+    def needs(self) -> tuple["Cell", ...]:
+        """Return the cells to compute before this one; training, for instance."""
+        return ()
+
+    def product(self, place: Place) -> Path | None:
+        """Return the file that computing the cell leaves behind: without it the cell counts as not
+        finished."""
+        return None
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> Any:
+        """Compute the metrics: whatever JSON can hold.
+
+        Args:
+            place: folders to read and write.
+            needed: the metrics of `needs()`, in their order.
+        """
+        raise NotImplementedError
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The cell as JSON holds it: class name, format version and every field."""
+        return _as_json(self)
+
+    @property
+    def key_text(self) -> str:
+        """The key as one line of text, equal for equal cells only."""
+        return json.dumps(self.key, sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that differ from cell to cell, for file names."""
+        return hashlib.sha256(self.key_text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        described = ", ".join(f"{field.name} {getattr(self, field.name)}" for field in fields(self))
+        return f"{type(self).__name__}, {described}"
+
+
+@dataclass(frozen=True)
+class TrainingCell(Cell):
+    """Trains something once and leaves it in a file, for every cell that needs it."""
+
+    FILE = "training"
+
+    def product(self, place: Place) -> Path:
+        """Return the path of the trained weights."""
+        return place.out / "trained" / f"{type(self).__name__}-{self.digest}.safetensors"
+
+
+def _as_json(value: Any) -> Any:
+    """Turn dataclasses into dicts, and tuples into lists, whatever they hold."""
+    if isinstance(value, tuple):
+        return [_as_json(entry) for entry in value]
+    if not is_dataclass(value):
+        return value
+    named = {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Cell):
+        return {"cell": type(value).__name__, "format": value.FORMAT, **named}
+    return named
+
+
+class Cells:
+    """The finished cells of a folder, each on disk before it counts.
+
+    A line that a crash cut short is dropped and its cell computed again. One process at a time
+    writes a file of cells.
+    """
+
+    def __init__(self, out: Path, *files: str) -> None:
+        """Open `<out>/<file>.jsonl` for each of `files`; others are opened when a cell asks for
+        them.
+
+        Raises OSError if `out` is not writable, or if another process is writing one of these
+        files.
+        """
+        self.out = out
+        self._finished: dict[str, dict[str, Any]] = {}
+        self._open: set[str] = set()
+        for file in files:
+            self._read(file)
+
+    def has(self, cell: Cell) -> bool:
+        """Tell whether the cell's metrics are known."""
+        self._read(cell.FILE)
+        return cell.key_text in self._finished
+
+    def metrics(self, cell: Cell) -> Any:
+        """Return the metrics of a finished cell."""
+        self._read(cell.FILE)
+        return self._finished[cell.key_text]["metrics"]
+
+    def add(self, cell: Cell, metrics: Any, seconds: float) -> None:
+        """Write a cell's metrics, which took so long, to disk."""
+        self._read(cell.FILE)
+        entry = {"key": cell.key, "metrics": metrics, "seconds": round(seconds, 3)}
+        with self._path(cell.FILE).open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._finished[cell.key_text] = entry
+
+    def _path(self, file: str) -> Path:
+        return self.out / f"{file}.jsonl"
+
+    def _read(self, file: str) -> None:
+        """Lock a file and read its cells and the committed ones, once."""
+        if file in self._open:
+            return
+        path = self._path(file)
+        _lock(path)
+        _drop_partial_line(path)
+        for source in (EXPECTED / "cells" / path.name, path):
+            lines = source.read_text().splitlines() if source.exists() else []
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if "key" in entry:  # lines of earlier releases have none
+                    self._finished[json.dumps(entry["key"], sort_keys=True)] = entry
+        self._open.add(file)
+
+
+_LOCKED: dict[Path, IO[str]] = {}
+"""The result files that this process writes, locked until it ends, however it ends."""
+
+
+def _lock(path: Path) -> None:
+    """Keep other processes from writing `path`; create the file if there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.resolve() in _LOCKED and path.exists():
+            return
+        file = path.open("a")
+    except OSError as error:
+        raise OSError(
+            f"cannot write {path} ({error.strerror}): name an --out that is writable"
+        ) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise BlockingIOError(
+            f"another run is writing {path.name} in {path.parent}: wait until it ends or name"
+            " another --out"
+        ) from error
+    except OSError as error:
+        file.close()
+        raise OSError(
+            f"cannot lock {path} ({error.strerror}): name an --out on a file system that has locks"
+        ) from error
+    _LOCKED[path.resolve()] = file
+
+
+def _drop_partial_line(path: Path) -> None:
+    """Cut off what a crash left after the last whole line."""
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time run the block for this `path`; the others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+Results = Mapping[Cell, Any]
+"""{cell: its metrics}, in the order in which a benchmark lists its cells."""

@@ -1,0 +1,169 @@
+"""The rows of a summary: one claim under one condition, measured over seeds, and the file that
+holds them."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from benchmarks.harness.cells import EXPECTED, Cell
+from gw_envs.assets import write_atomically
+from gw_envs.observation import SCENES
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "gymnasium",
+    "pybullet",
+    "stable-baselines3",
+    "opencv-python",
+    "numba",
+)
+"""Packages whose versions a summary records, since figures depend on them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a summary."""
+
+    claim: str
+    """Derived from the condition for readers of the JSON; nothing here parses it."""
+    scene: str
+    condition: dict[str, Any]
+    """Everything that tells this row from others of its scene: method, modalities, noise, and so
+    on."""
+    metric: str
+    published: float | None
+    """The value reported elsewhere, if there is one."""
+    measured: float
+    low: float
+    high: float
+    n_seeds: int
+    seed_redraws: str
+    """What differs from seed to seed."""
+
+    @property
+    def interval(self) -> str:
+        """The mean with its interval, in percent."""
+        return f"{self.measured:.1%} ({self.low:.1%} to {self.high:.1%})"
+
+    def matches(self, **wanted: Any) -> bool:
+        """Tell whether the condition holds all that is wanted."""
+        return wanted.items() <= self.condition.items()
+
+
+def make_row(
+    claim: str,
+    scene: str,
+    condition: Mapping[str, Any],
+    metric: str,
+    values: Sequence[float],
+    seed_redraws: str,
+    published: float | None = None,
+    statistic: Callable[..., Any] = np.mean,
+) -> Row:
+    """Return the row of the mean over seeds, or of another statistic, with its 95 % interval."""
+    measured, low, high = interval(values, statistic)
+    return Row(
+        claim=claim,
+        scene=scene,
+        condition=json.loads(json.dumps(condition)),  # equal to what is read back
+        metric=metric,
+        published=published,
+        measured=measured,
+        low=low,
+        high=high,
+        n_seeds=len(values),
+        seed_redraws=seed_redraws,
+    )
+
+
+def interval(
+    values: Sequence[float], statistic: Callable[..., Any] = np.mean
+) -> tuple[float, float, float]:
+    """Return mean (or `statistic`), low and high: the 95 % bootstrap interval, or the range of
+    fewer than five."""
+    array = np.asarray(values, dtype=np.float64)
+    mean = float(statistic(array))
+    if len(array) < 5:
+        return mean, float(array.min()), float(array.max())
+    if array.min() == array.max():
+        return mean, mean, mean
+    from scipy.stats import bootstrap  # slow to import, and workers never need it
+
+    limits = bootstrap(
+        (array,), statistic, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return mean, float(limits.low), float(limits.high)
+
+
+C = TypeVar("C", bound=Cell)
+
+
+def over_seeds(results: Mapping[C, Any]) -> dict[C, list[Any]]:
+    """Gather the metrics of cells that differ in their `seed` alone: {the cell with seed 0: metrics
+    by seed}."""
+    gathered: dict[C, list[Any]] = {}
+    for cell, metrics in results.items():
+        gathered.setdefault(replace(cell, seed=0), []).append(metrics)  # type: ignore[call-arg]
+    return gathered
+
+
+def by_scene(rows: Iterable[Row]) -> list[Row]:
+    """Sort rows by scene, in the order of `SCENES`, and leave their order within a scene."""
+    order = list(SCENES)
+    return sorted(rows, key=lambda row: order.index(row.scene))
+
+
+def write_summary(
+    out: Path, benchmark: str, rows: Iterable[Row], variant: Sequence[str] = ()
+) -> Path:
+    """Write `<out>/<benchmark>.json`, one row a line; return its path.
+
+    Rows of other scenes, and rows whose condition differs in an entry named by `variant`, stay with
+    their command.
+    """
+
+    def group(row: Mapping[str, Any]) -> str:
+        return json.dumps([row["scene"], *(row["condition"].get(name) for name in variant)])
+
+    path, written = out / f"{benchmark}.json", [asdict(row) for row in rows]
+    command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
+    before: dict[str, Any] = {"rows": [], "command": ""}
+    if path.exists():
+        before = json.loads(path.read_text())
+    replaced = {group(row) for row in written}
+    others = [row for row in before["rows"] if group(row) not in replaced]
+    if others:
+        known = before["command"]
+        command = known if command in known.split(" && ") else f"{known} && {command}"
+    document = {"benchmark": benchmark, "command": command, "versions": versions()}
+    text = summary_text(document, others + written)
+    write_atomically(path, lambda temporary: temporary.write_text(text))
+    return path
+
+
+def summary_text(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a summary as JSON text with one row a line."""
+    head = json.dumps(document, indent=1).removesuffix("\n}")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return f'{head},\n "rows": [\n{lines}\n ]\n}}\n'
+
+
+def read_summary(benchmark: str, folder: Path = EXPECTED) -> tuple[dict[str, Any], list[Row]]:
+    """Return a summary's head (benchmark, command, versions) and its rows."""
+    document = json.loads((folder / f"{benchmark}.json").read_text())
+    rows = [Row(**row) for row in document.pop("rows")]
+    return document, rows
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of `PACKAGES`, and the machine's architecture."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    return found | {package: version(package) for package in PACKAGES}

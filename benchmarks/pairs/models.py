@@ -1,0 +1,297 @@
+"""The workspaces that benchmarks compare: trained once for a scene, a model and a number of matched
+scenes.
+
+Every model has the same networks, steps, unmatched data and search, and nothing else: each setting
+in `SEARCH` is tried at `SEARCH_PAIRS` matched scenes, and the best is chosen by the model's own
+paired losses on the fifth of its pairs that it does not learn from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import permutations, product
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+import tyro
+from torch import Tensor
+
+from benchmarks.harness import benchmark
+from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
+from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
+from gw_agents.domains.base import Domain
+from gw_agents.encoder import load_domain
+from gw_agents.fitting import FitConfig
+from gw_agents.latents import scene_latents
+from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.workspace import losses
+from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
+from gw_envs.observation import MODALITIES, check_modalities
+
+MODELS = tuple(name for name in PRESETS if name != "broad+cont")
+"""The six published models, fusion, and ours."""
+SCENES = 100_000
+"""Training scenes."""
+SEARCH = tuple(product((3e-3, 1e-2), (1e-3, 1e-1)))
+"""Learning rate and weight decay of every trial."""
+HELD_OUT = 0.2
+"""Fraction of the pairs that is not learned from: it chooses the weights to keep, and the setting.
+"""
+SEARCH_PAIRS = 700
+SEARCH_SEED = 100
+REDRAWS = "workspace, batches, which scenes are matched"
+"""What differs from seed to seed."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a preset does."""
+
+    seeds: int
+    """Workspaces of each model and number of pairs."""
+    pairs: tuple[int, ...]
+    """Numbers of matched scenes that `translation.py` tries."""
+    steps: int
+    """Optimiser steps of each workspace; the search takes half as many."""
+    episodes: int
+    """Held-out episode beginnings; rollouts bring as many observations again."""
+
+
+SIZES = {
+    "quick": Size(2, (50, 500, 5000), 300, 1000),
+    "full": Size(3, (50, 200, 500, 1500, 5000, 20_000, SCENES), 2500, 2000),
+    "long": Size(3, (500, 1500, 5000), 7500, 2000),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What all compared workspaces have in common."""
+
+    width: int = 12
+    """Z, numbers in the workspace vector; 12 as published."""
+    hidden: int = 128
+    """Width of the three hidden layers of encoders and decoders."""
+    batch_size: int = 128
+    """Matched scenes a step; as many unmatched ones of each modality."""
+
+
+@dataclass(frozen=True)
+class Arguments(benchmark.Arguments):
+    """What benchmarks of the compared models can be told; each adds its own."""
+
+    preset: Literal["quick", "full"] = "quick"
+    """How much is done. Workspaces that another benchmark trained into the same folder are not
+    retrained."""
+    models: tuple[str, ...] = MODELS
+    """Which models, by the names of their losses."""
+    modalities: tuple[str, ...] = ("image", "attributes")
+    """What the workspaces join: two or three modalities."""
+    shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
+    """What all workspaces have in common."""
+
+    def check(self) -> None:
+        """Raise ValueError unless there are two modalities to join, sizes are positive and every
+        model is known."""
+        if len(check_modalities(self.modalities)) < 2:
+            raise ValueError(f"--modalities {self.modalities[0]}: a workspace joins at least two")
+        if not self.models:
+            raise ValueError("--models is empty: name at least one")
+        for model in self.models:
+            preset_called(model)
+        benchmark.at_least("--width", self.shape.width, 1)
+        benchmark.at_least("--hidden", self.shape.hidden, 1)
+        benchmark.at_least("--batch-size", self.shape.batch_size, 1)
+
+    @property
+    def size(self) -> Size:
+        """How much the preset does."""
+        return SIZES[self.preset]
+
+    def workspaces(self, scene: str, model: str, pairs: int) -> "TrainedWorkspaces":
+        """Return the cell that trains one model on so many pairs."""
+        modalities = check_modalities(self.modalities)
+        setup = Setup(
+            modalities=modalities,
+            domains=modules_fingerprint(domains_of(self.place, scene, modalities)),
+            shape=self.shape,
+            steps=self.size.steps,
+            scenes=SCENES,
+        )
+        search = Search(scene, setup, Model(model, tuple(preset_called(model).items())))
+        return TrainedWorkspaces(scene, search, pairs, tuple(range(self.size.seeds)))
+
+
+def check_pairs(pairs: int | Sequence[int]) -> None:
+    """Raise ValueError for numbers of matched scenes that cannot be."""
+    numbers = [pairs] if isinstance(pairs, int) else pairs
+    if not numbers or min(numbers) < 5 or max(numbers) > SCENES:
+        raise ValueError(f"--pairs {pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A name and the weight of each loss."""
+
+    name: str
+    losses: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the workspaces of all models of a scene share."""
+
+    modalities: tuple[str, ...]
+    """What the workspaces join."""
+    domains: str
+    """Fingerprint of the domain modules."""
+    shape: Shape
+    steps: int
+    """Optimiser steps of each workspace; the search takes half as many."""
+    scenes: int
+    """Training scenes."""
+
+
+@dataclass(frozen=True)
+class Search(Cell):
+    """Tries every learning rate and weight decay. Metrics: [{"learning_rate", "decay", "error"}] of
+    the trials."""
+
+    FILE = "training"
+
+    setup: Setup
+    model: Model
+    trials: tuple[tuple[float, float], ...] = SEARCH
+    pairs: int = SEARCH_PAIRS
+    held_out: float = HELD_OUT
+    seed: int = SEARCH_SEED
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, float]]:
+        """Train with each setting; the error is the model's own paired losses on its held-out
+        pairs."""
+        rows = matched_scenes(self.seed, self.pairs, self.setup.scenes)
+        rows = rows[: round(self.held_out * self.pairs)]
+        latents = latents_of(place, self.scene, self.setup)
+        held_out = {name: values[rows] for name, values in latents.items()}
+        results = []
+        for rate, decay in self.trials:
+            steps = self.setup.steps // 2
+            (workspace,) = train(self, place, self.pairs, (self.seed,), rate, decay, steps)
+            error = held_out_error(workspace, held_out)
+            results.append({"learning_rate": rate, "decay": decay, "error": error})
+        return results
+
+
+@dataclass(frozen=True)
+class TrainedWorkspaces(TrainingCell):
+    """The workspaces of one model and number of pairs, trained with the setting that its search
+    chose.
+
+    Those of all seeds are trained in one stack, which changes the last digits: the seeds belong
+    together.
+    Metrics: the setting, {"learning_rate", "decay"}.
+    """
+
+    search: Search
+    pairs: int
+    seeds: tuple[int, ...]
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the search."""
+        return (self.search,)
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
+        """Train and save."""
+        (trials,) = needed
+        best = min(trials, key=lambda trial: trial["error"])
+        rate, decay = best["learning_rate"], best["decay"]
+        steps = self.search.setup.steps
+        workspaces = train(self.search, place, self.pairs, self.seeds, rate, decay, steps)
+        tensors = {}
+        for seed, workspace in zip(self.seeds, workspaces, strict=True):
+            for name, value in workspace.state_dict().items():
+                tensors[f"{seed}.{name}"] = value
+        save = partial(safetensors.torch.save_file, tensors)
+        write_atomically(self.product(place), save)
+        return {"learning_rate": rate, "decay": decay}
+
+
+@lru_cache(maxsize=4)
+def load_workspaces(cell: TrainedWorkspaces, place: Place) -> dict[int, Workspace]:
+    """Return {seed: frozen workspace} of a training that is finished."""
+    path = cell.product(place)
+    tensors, workspaces = safetensors.torch.load_file(path), {}
+    for seed in cell.seeds:
+        workspace = Workspace(config_of(cell.search, place))
+        own = {name: tensors[f"{seed}.{name}"] for name in workspace.state_dict()}
+        load_into(workspace, own, str(path))
+        workspaces[seed] = workspace.requires_grad_(False).eval()
+    return workspaces
+
+
+def train(
+    search: Search,
+    place: Place,
+    pairs: int,
+    seeds: Sequence[int],
+    rate: float,
+    decay: float,
+    steps: int,
+) -> list[Workspace]:
+    """Train the workspaces of all seeds together."""
+    setup = search.setup
+    fit = FitConfig(steps, setup.shape.batch_size, rate, warmup=0.05, weight_decay=decay)
+    return train_workspaces(
+        config_of(search, place),
+        latents_of(place, search.scene, setup),
+        [matched_scenes(seed, pairs, setup.scenes) for seed in seeds],
+        seeds,
+        TrainingPlan(fit, search.held_out),
+    )
+
+
+def config_of(search: Search, place: Place) -> GWConfig:
+    """Return the networks and losses of a model."""
+    domains = domains_of(place, search.scene, search.setup.modalities)
+    widths = {name: domain.latent_width for name, domain in domains.items()}
+    shape = search.setup.shape
+    return GWConfig(widths, shape.width, shape.hidden, losses=dict(search.model.losses))
+
+
+@lru_cache(maxsize=2)
+def domains_of(place: Place, scene: str, modalities: tuple[str, ...]) -> dict[str, Domain]:
+    """Return the frozen domain modules of a scene."""
+    folder = place.weights_of(scene)
+    return {name: load_domain(folder, name, scene)[0] for name in MODALITIES if name in modalities}
+
+
+@lru_cache(maxsize=1)
+def latents_of(place: Place, scene: str, setup: Setup) -> dict[str, Tensor]:
+    """Return {modality: (scenes, L_d)} latents of the training scenes; row i of each is scene i."""
+    domains, cache = domains_of(place, scene, setup.modalities), place.out / "latents"
+    with alone(cache):
+        return scene_latents(domains, scene, "train", 0, setup.scenes, cache)
+
+
+def matched_scenes(seed: int, count: int, scenes: int = SCENES) -> Tensor:
+    """Return (count,) the scenes of which a seed knows all modalities: a larger count holds the
+    smaller one's."""
+    return torch.randperm(scenes, generator=torch.Generator().manual_seed(seed))[:count]
+
+
+@torch.no_grad()
+def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
+    """Return the translation error by which a model is chosen, or its contrastive loss where that
+    is its only loss."""
+    z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
+    only_contrastive = workspace.config.losses.keys() == {"contrastive"}
+    errors = []
+    for a, b in permutations(latents, 2):
+        if only_contrastive:
+            errors.append(float(losses.contrastive(z[a], z[b], workspace.log_scale)))
+        else:
+            predicted = workspace.broadcast(z[a], [b])[b]
+            errors.append(float(losses.translation(predicted, latents[b])))
+    return float(np.mean(errors))
