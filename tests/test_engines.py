@@ -153,7 +153,7 @@ def test_a_second_driver_of_a_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"engine": "process", "workers": 0}, "--workers is 0: name at least one"),
+        ({"engine": "process", "workers": 0}, "--workers is 0: give a whole number of at least 1"),
         ({"workers": 2}, "the engine is serial"),
         ({"engine": "process", "address": "head:6379"}, "--address is for --engine ray"),
         ({"engine": "ray", "address": "head:6379", "workers": 2}, "leave it out beside --address"),

@@ -98,7 +98,7 @@ def test_the_judge_finds_what_is_least_like_the_others():
         ({"models": ("tr+magic",)}, r"unknown model 'tr\+magic'.*fusion"),
         ({"models": ()}, "--models is empty"),
         ({"pairs": -1}, "--pairs -1: give numbers from 5 to 100,000"),
-        ({"shape": Shape(width=0)}, "--width is 0: give at least 1"),
+        ({"shape": Shape(width=0)}, "--width is 0: give a whole number of at least 1"),
     ],
 )
 def test_bad_arguments_are_refused_before_work_starts(changes, sentence, tmp_path):

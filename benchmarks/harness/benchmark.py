@@ -12,8 +12,8 @@ from benchmarks.harness.engines import Sweep
 from benchmarks.harness.figures import Figure
 from benchmarks.harness.rows import Row, write_summary
 from benchmarks.harness.tables import Table
-from gw_agents.command import say_errors
-from gw_envs.observation import SCENES
+from gw_agents.command import run_command
+from gw_envs.scenes import SCENES
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Arguments:
     """Where cells are computed."""
 
     def check(self) -> None:
-        """Raise ValueError for values that cannot be: called before any work starts."""
+        """Raise InputError for values that cannot be: called before any work starts."""
 
     @property
     def scenes(self) -> tuple[str, ...]:
@@ -41,13 +41,6 @@ class Arguments:
     def place(self) -> Place:
         """The folders that cells read and write."""
         return Place(self.out, self.weights)
-
-
-def at_least(flag: str, value: int | None, least: int) -> None:
-    """Raise ValueError if a flag's value is below the least that makes sense; None stands for the
-    preset's value."""
-    if value is not None and value < least:
-        raise ValueError(f"{flag} is {value}: give at least {least}")
 
 
 @dataclass(frozen=True)
@@ -108,4 +101,4 @@ def run(benchmark: Benchmark, arguments: Arguments) -> list[Row]:
 
 def main(benchmark: Benchmark, description: str | None) -> None:
     """Run a benchmark as a command; `description` is what `--help` says."""
-    say_errors(lambda: run(benchmark, tyro.cli(benchmark.arguments, description=description)))
+    run_command(lambda: run(benchmark, tyro.cli(benchmark.arguments, description=description)))

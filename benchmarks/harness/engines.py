@@ -28,6 +28,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from benchmarks.harness.cells import Cell, Cells, Place
+from gw_envs.errors import InputError, check_whole
 
 RETRIES = 3
 """How often a cell is tried again after its worker was killed."""
@@ -37,7 +38,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 """Environment of workers: one thread each, and no progress bars beside the driver's."""
 
 
-class CellsFailed(ValueError):
+class CellsFailed(InputError):
     """Some cells could not be computed; the others are on disk."""
 
 
@@ -86,20 +87,20 @@ class Sweep:
     """HOST:PORT of a running Ray cluster (or auto); one of this machine alone by default."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for settings that contradict each other, and if Ray is asked for and not
+        """Raise InputError for settings that contradict each other, and if Ray is asked for and not
         installed."""
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"--workers is {self.workers}: name at least one")
+        if self.workers is not None:
+            check_whole("--workers", self.workers, 1)
         if self.workers is not None and self.engine == "serial":
-            raise ValueError("--workers is for --engine process or ray, and the engine is serial")
+            raise InputError("--workers is for --engine process or ray, and the engine is serial")
         if self.address is not None and self.engine != "ray":
-            raise ValueError(f"--address is for --engine ray, and the engine is {self.engine}")
+            raise InputError(f"--address is for --engine ray, and the engine is {self.engine}")
         if self.address is not None and self.workers is not None:
-            raise ValueError(
+            raise InputError(
                 "--workers is for clusters that are started here: leave it out beside --address"
             )
         if self.engine == "ray" and find_spec("ray") is None:
-            raise ValueError('--engine ray needs the extra `cluster`: pip install ".[cluster]"')
+            raise InputError('--engine ray needs the extra `cluster`: pip install ".[cluster]"')
 
     def compute(
         self, cells: Cells, wanted: Sequence[Cell], place: Place, label: str = "cells"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness.rows import interval
-from gw_envs.assets import write_atomically
+from gw_envs.files import write_atomically
 
 Values = Sequence[Sequence[float]]
 """The values of all seeds, for each point or bar."""

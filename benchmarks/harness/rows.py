@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.harness.cells import EXPECTED, Cell
-from gw_envs.assets import write_atomically
-from gw_envs.observation import SCENES
+from gw_envs.files import write_atomically
+from gw_envs.scenes import SCENES
 
 PACKAGES = (
     "torch",

@@ -22,12 +22,13 @@ from benchmarks.harness import benchmark
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
 from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
 from gw_agents.domains.base import Domain
-from gw_agents.encoder import load_domain
-from gw_agents.fitting import FitConfig
-from gw_agents.latents import scene_latents
-from gw_agents.objective import TrainingPlan, train_workspaces
+from gw_agents.learning.latents import scene_latents
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrained import load_domain
 from gw_agents.workspace import losses
 from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
+from gw_envs.errors import InputError, check_whole
 from gw_envs.observation import MODALITIES, check_modalities
 
 MODELS = tuple(name for name in PRESETS if name != "broad+cont")
@@ -93,17 +94,17 @@ class Arguments(benchmark.Arguments):
     """What all workspaces have in common."""
 
     def check(self) -> None:
-        """Raise ValueError unless there are two modalities to join, sizes are positive and every
+        """Raise InputError unless there are two modalities to join, sizes are positive and every
         model is known."""
         if len(check_modalities(self.modalities)) < 2:
-            raise ValueError(f"--modalities {self.modalities[0]}: a workspace joins at least two")
+            raise InputError(f"--modalities {self.modalities[0]}: a workspace joins at least two")
         if not self.models:
-            raise ValueError("--models is empty: name at least one")
+            raise InputError("--models is empty: name at least one")
         for model in self.models:
             preset_called(model)
-        benchmark.at_least("--width", self.shape.width, 1)
-        benchmark.at_least("--hidden", self.shape.hidden, 1)
-        benchmark.at_least("--batch-size", self.shape.batch_size, 1)
+        check_whole("--width", self.shape.width, 1)
+        check_whole("--hidden", self.shape.hidden, 1)
+        check_whole("--batch-size", self.shape.batch_size, 1)
 
     @property
     def size(self) -> Size:
@@ -125,10 +126,10 @@ class Arguments(benchmark.Arguments):
 
 
 def check_pairs(pairs: int | Sequence[int]) -> None:
-    """Raise ValueError for numbers of matched scenes that cannot be."""
+    """Raise InputError for numbers of matched scenes that cannot be."""
     numbers = [pairs] if isinstance(pairs, int) else pairs
     if not numbers or min(numbers) < 5 or max(numbers) > SCENES:
-        raise ValueError(f"--pairs {pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
+        raise InputError(f"--pairs {pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from benchmarks.harness.tables import Table
 from benchmarks.pairs import models
 from benchmarks.pairs.models import REDRAWS, TrainedWorkspaces, load_workspaces
 from benchmarks.pairs.recognition import LABELS, Split, splits_of
-from gw_agents.fitting import FitConfig, fit, seed_torch
+from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.model import Workspace
 
 TRIPLETS = 4000
@@ -36,7 +36,7 @@ class Arguments(models.Arguments):
     """Matched scenes."""
 
     def check(self) -> None:
-        """Raise ValueError, as for every benchmark of these models, and for numbers of pairs that
+        """Raise InputError, as for every benchmark of these models, and for numbers of pairs that
         cannot be."""
         super().check()
         models.check_pairs(self.pairs)

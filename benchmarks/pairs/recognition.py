@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.harness.cells import Place
 from benchmarks.harness.observed import observed
 from benchmarks.pairs.models import domains_of
-from gw_agents.latents import encode_rows
+from gw_agents.learning.latents import encode_rows
 from gw_envs.labels import TASKS
 
 LABELS = {"simple_shapes": ("shape",), "factory": ("color family", "region")}

@@ -12,8 +12,8 @@ from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
-from gw_agents.command import say_errors
-from gw_envs.assets import write_atomically
+from gw_agents.command import run_command
+from gw_envs.files import write_atomically
 
 PAGES = EXPECTED.parents[1] / "docs" / "results"
 PICTURES = "../../benchmarks/expected"
@@ -71,4 +71,4 @@ def main(out: Path = PAGES) -> None:
 
 
 if __name__ == "__main__":
-    say_errors(lambda: tyro.cli(main, description=__doc__))
+    run_command(lambda: tyro.cli(main, description=__doc__))
