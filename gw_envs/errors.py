@@ -1,8 +1,10 @@
 """The error for bad input, and the checks that raise it."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,23 @@ from numpy.typing import NDArray
 class InputError(ValueError):
     """Something a caller gave is wrong; the message says what, and what would be right.
 
-    Commands print it as one sentence. Every other exception is a fault of the program and keeps its traceback.
+    Commands print it as one sentence. Every other exception is a fault of the program and keeps
+    its traceback.
     """
 
 
+class InputTypeError(InputError, TypeError):
+    """Something a caller gave is of a wrong type; also a TypeError, for callers who catch that."""
+
+
 def describe(value: Any, longest: int = 80) -> str:
-    """Describe a value in an error message: arrays by type and shape, everything else by its repr, cut short."""
+    """Describe a value in an error message: arrays by type and shape, the rest by a short repr."""
     if isinstance(value, np.ndarray) and value.ndim:
         return f"{value.dtype} of shape {value.shape}"
-    text = repr(value)
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        text = f"a huge {type(value).__name__}"
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
@@ -37,12 +47,36 @@ def check_whole(what: str, value: Any, least: int = 0, most: int | None = None) 
     return int(value)
 
 
+def check_flag(what: str, value: Any) -> bool:
+    """Return `value` as a bool; InputError unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{what} is {describe(value)}: give True or False")
+    return bool(value)
+
+
+def check_path(what: str, value: Any) -> Path:
+    """Return `value` as a Path; InputError unless it is a path, or text that can be one."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise InputError(f"{what} is {describe(value)}: give the path of a file or folder")
+    return Path(path)
+
+
+def _is_finite(value: Any) -> bool:
+    """Tell whether `value` is a number of Python or of NumPy that a finite float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def check_number(
     what: str, value: Any, low: float = -math.inf, high: float = math.inf, above: float = -math.inf
 ) -> float:
-    """Return `value` as a float; InputError unless it is a finite number in [low, high] and greater than `above`."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or not low <= value <= high or not value > above:
+    """Return `value` as a float; InputError unless finite, in [low, high] and above `above`."""
+    if not _is_finite(value) or not low <= value <= high or not value > above:
         if above > -math.inf:
             bounds = f" greater than {above:g}"
         elif low > -math.inf and high < math.inf:
@@ -86,15 +120,22 @@ def check_keys(what: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
 
 
 def check_array(
-    what: str, value: Any, kinds: str = "iuf", shape: tuple[int | None, ...] | None = None
+    what: str,
+    value: Any,
+    kinds: str = "iuf",
+    shape: tuple[int | None, ...] | None = None,
+    low: float | None = None,
+    high: float | None = None,
 ) -> NDArray:
-    """Return `value` as an array; InputError unless its dtype kind is among `kinds` and its shape fits.
+    """Return `value` as an array; InputError unless its dtype, shape and numbers fit.
 
     Args:
         what: the name of the value in the message.
         value: anything that NumPy makes an array of.
         kinds: NumPy's dtype kinds: i and u integers, f floats, b booleans, U strings.
         shape: the length of every axis, None where any length fits; None if any shape fits.
+        low: the smallest number allowed; with `high`, NaN is refused too.
+        high: the largest number allowed.
     """
     try:
         array = np.asarray(value)
@@ -116,4 +157,8 @@ def check_array(
     if not fits:
         wanted = ", ".join("any" if length is None else str(length) for length in shape or ())
         raise InputError(f"{what} is {describe(array)}: give an array of shape ({wanted})")
+    if low is not None and high is not None:
+        outside = array[~((array >= low) & (array <= high))]  # NaN compares false
+        if outside.size:
+            raise InputError(f"{what} holds {outside[0]}: give numbers in [{low:g}, {high:g}]")
     return array
