@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from gw_envs.errors import MissingPackageError
+
 
 def run_command(command: Callable[[], Any]) -> None:
     """Run a command; what is wrong with its input, and Ctrl-C, are told in one sentence and without a traceback."""
@@ -12,7 +14,7 @@ def run_command(command: Callable[[], Any]) -> None:
     torch.set_num_threads(1)
     try:
         command()
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, MissingPackageError) as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped")

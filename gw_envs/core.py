@@ -127,7 +127,7 @@ class Core(ABC):
         return state
 
     def check_installed(self) -> None:  # noqa: B027 - most scenes need no package of their own
-        """Raise ImportError if the scene cannot move because a package is missing."""
+        """Raise MissingPackageError if a package is missing that moves the scene."""
 
     def extra_attributes(self) -> int:
         """Numbers that the layout appends to the attribute vector."""

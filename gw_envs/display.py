@@ -7,15 +7,18 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from gw_envs.errors import MissingPackageError
+
 
 @cache
 def opencv() -> Any:
-    """The module cv2; raises ImportError that says which system libraries it misses."""
+    """Import cv2 when first needed; MissingPackageError names the system libraries it needs."""
     try:
         import cv2
     except ImportError as error:
-        raise ImportError(
-            f"OpenCV could not be loaded ({error}): on Debian or Ubuntu, apt-get install libxcb1 libgl1 libglib2.0-0"
+        raise MissingPackageError(
+            f"OpenCV could not be loaded ({error}): on Debian or Ubuntu, apt-get install libxcb1 "
+            "libgl1 libglib2.0-0"
         ) from error
     return cv2
 

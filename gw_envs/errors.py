@@ -23,6 +23,13 @@ class InputTypeError(InputError, TypeError):
     """Something a caller gave is of a wrong type; also a TypeError, for callers who catch that."""
 
 
+class MissingPackageError(ImportError):
+    """A package cannot be imported; the message says which, and how to install it.
+
+    Commands print it as one sentence.
+    """
+
+
 def describe(value: Any, longest: int = 80) -> str:
     """Describe a value in an error message: arrays by type and shape, the rest by a short repr."""
     if isinstance(value, np.ndarray) and value.ndim:

@@ -343,6 +343,7 @@ sys.modules["pybullet"] = None  # as if it were not installed
 import gymnasium as gym
 import gw_envs
 from gw_envs.dataset import Sampler
+from gw_envs.errors import MissingPackageError
 
 env = gym.make("GWSimpleShapes-v0", render_mode="rgb_array")
 env.reset(seed=0)
@@ -353,7 +354,7 @@ assert batch["attributes"].shape == (2, 7)
 for make in (gym.make, gym.make_vec):
     try:
         make("GWFactory-v0")
-    except ImportError as error:
+    except MissingPackageError as error:
         print(error)
 """
 

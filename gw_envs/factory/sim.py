@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gw_envs.errors import MissingPackageError
 from gw_envs.factory.state import FLOOR, LANDMARKS, TABLE
 
 STEP_SECONDS = 0.2
@@ -61,7 +62,7 @@ _OBSTACLE_EXTENTS = [(width + RUBBER, depth + RUBBER, HEIGHT) for width, depth i
 def bullet() -> ModuleType:
     """Import PyBullet when it is first needed, without the line that it prints to standard error.
 
-    Raises ImportError with one sentence if it cannot be imported.
+    Raises MissingPackageError if it cannot be imported.
     """
     if sys.modules.get("pybullet"):
         return sys.modules["pybullet"]
@@ -71,7 +72,7 @@ def bullet() -> ModuleType:
         os.dup2(silent, 2)
         import pybullet
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f"the Factory needs PyBullet, which cannot be imported ({error}): run `pip install "
             "pybullet-arm64`, which needs a C++ compiler where it has no wheel (Linux aarch64)"
         ) from error
