@@ -167,7 +167,7 @@ def test_only_what_is_asked_for_is_computed(env_id, asked, monkeypatch):
     if asked != "image":
         monkeypatch.setattr(core, "images", refuse)
         monkeypatch.setattr("gw_envs.simple_shapes.env.render", refuse)
-        monkeypatch.setattr("gw_envs.factory.camera.FactoryCamera._load", refuse)
+        monkeypatch.setattr("gw_envs.factory.camera.FactoryCamera.render", refuse)
     if asked != "attributes":
         monkeypatch.setattr(core, "attributes", refuse)
     if asked != "language":

@@ -1,40 +1,38 @@
-"""The fixed camera of the Factory: state in, picture out, with no memory of what it saw before.
+"""Draw the Factory as its fixed camera sees it: a picture depends on the scene's state alone.
 
-Everything but the table stands still. The scenery is drawn once for each layout of the landmarks, with its depth; a
-frame draws only the table, cropped to the table's bounding box, and the nearer of the two wins in every pixel. The
-result is the picture of everything drawn together, which `render_full` draws.
-
-TinyRenderer's 32-bit numbers round differently in a crop, and an edge within some millionths of a pixel of a pixel's
-centre may fall on its other side. Where one of the table's edges comes so close (in one frame of 40 at 64 x 64 pixels,
-of 10 at 128 x 128), the whole picture is drawn instead of a crop. What is left is a side of the table whose brightness
-lies on the border of two levels: pixels of it were one level off in 2 frames of 100,000 at 128 x 128.
+Everything but the table stands still. The camera draws the background once for each layout of the
+landmarks and keeps it with its depth; a frame then costs only the table's triangles. The pictures
+equal those of PyBullet's TinyRenderer, which `render_full` uses for the views that people look at.
 """
 
-import math
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.assets import asset_path
-from gw_envs.compiled import compiled
+from gw_envs.errors import check_whole
+from gw_envs.factory.bodies import Body, full_light, load_body
+from gw_envs.factory.rasteriser import Optics, draw, draw_body, round_optics
 from gw_envs.factory.sim import bullet, connect
-from gw_envs.factory.state import LANDMARKS, TABLE, FactoryState
+from gw_envs.factory.state import LANDMARKS, FactoryState
 
 PITCH = np.radians(61.0)
 """How far below the horizon the camera looks, in radians; it looks north."""
 DISTANCE = 14.0
-"""From the camera to the point it looks at, in metres."""
+"""Metres from the camera to the point it looks at."""
 TARGET = np.array([0.0, 0.17, 0.0])
-"""The point in the middle of the picture, in metres."""
+"""The point in the middle of the picture: x, y and height in metres."""
 FIELD_OF_VIEW = np.radians(17.6)
-"""Across the picture and up it, in radians."""
+"""Angle across the picture, and from its bottom to its top, in radians."""
 DEPTH_RANGE = (DISTANCE - 4.0, DISTANCE + 4.0)
-"""Nearest and farthest distance drawn, in metres."""
+"""Nearest and farthest distance that is drawn, in metres."""
 SHADOW_DEPTH_RANGE = (0.01, 1000.0)
-"""The same where shadows are drawn: TinyRenderer compares depths rightly only if the near plane is close to 0."""
-LIGHT = {
+"""The same with shadows, whose depths are correct only with a near plane close to 0."""
+LIGHT: dict[str, Any] = {
     "lightDirection": [-3.0, -0.6, 4.5],
     "lightDistance": 18.0,
     "lightAmbientCoeff": 0.6,
@@ -45,27 +43,16 @@ LIGHT = {
 
 SMALLEST, LARGEST = 32, 512
 """Bounds of a picture's side in pixels."""
-TABLE_HEIGHT = 0.36
-"""Metres from the floor to the table's top."""
-ROUNDING = 2e-7
-"""How far rounding may move an edge of the table, as a part of the picture's side; 6e-8 is the farthest seen."""
-OUT_OF_SIGHT = (0.0, 0.0, -100.0)
 CACHE_BYTES = 2**26
-"""How much memory a camera may take to remember the scenery of different layouts."""
-
-CORNERS = np.array(
-    [
-        (x, y, z)
-        for x in (-TABLE[0], TABLE[0])
-        for y in (-TABLE[1], TABLE[1])
-        for z in (0, TABLE_HEIGHT)
-    ]
-)
-"""(8, 3) corners of the box around the table, in the table's own frame, metres."""
+"""Memory that a camera may take to keep the backgrounds of different layouts."""
+FULL_LIGHT = full_light(np.arange(256) / 255)
+"""(256,) the levels that TinyRenderer shades, for levels of an RGB color."""
+SCENERY = ("floor", *(landmark.name.replace(" ", "_") for landmark in LANDMARKS))
+"""What stands still, in the order in which it is drawn; `assets/factory` describes each."""
 
 
 def view_matrix() -> NDArray[np.float64]:
-    """(4, 4) from the floor's frame to the camera's (x right, y up, z backwards)."""
+    """Return (4, 4) from the floor's frame to the camera's: x right, y up, z backwards."""
     sine, cosine = np.sin(PITCH), np.cos(PITCH)
     axes = np.array([[1.0, 0.0, 0.0], [0.0, sine, cosine], [0.0, -cosine, sine]])
     eye = TARGET + DISTANCE * axes[2]
@@ -73,7 +60,7 @@ def view_matrix() -> NDArray[np.float64]:
 
 
 def projection_matrix(depth_range: tuple[float, float] = DEPTH_RANGE) -> NDArray[np.float64]:
-    """(4, 4) from the camera's frame to clip space."""
+    """Return (4, 4) from the camera's frame to clip space."""
     near, far = depth_range
     matrix = np.diag([1 / np.tan(FIELD_OF_VIEW / 2)] * 2 + [(near + far) / (near - far), 0.0])
     matrix[2, 3], matrix[3, 2] = 2 * near * far / (near - far), -1.0
@@ -81,14 +68,15 @@ def projection_matrix(depth_range: tuple[float, float] = DEPTH_RANGE) -> NDArray
 
 
 def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
-    """Points of the floor's frame -> where they are in a picture of `size` x `size` pixels.
+    """Project points of the floor's frame into a picture of `size` x `size` pixels.
 
     Args:
         points: (..., 3) x, y and height in metres.
         size: the picture's side in pixels.
 
     Returns:
-        (..., 2) column and row in pixels from the top left corner, not rounded; outside [0, size) if out of sight.
+        (..., 2) column and row in pixels from the top left corner, not rounded; outside [0, size)
+        if out of sight.
     """
     array = np.asarray(points, dtype=np.float64)
     clip = array @ (_CLIP[:, :3].T) + _CLIP[:, 3]  # (..., 4)
@@ -98,181 +86,120 @@ def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
 _CLIP = projection_matrix() @ view_matrix()
 
 
-def on_picture(points: NDArray[np.float64], state: FactoryState, size: int) -> NDArray[np.float64]:
-    """(N, P, 2) column and row of (P, 3) points of each table, as `project` gives them."""
-    cosine, sine = np.cos(state.rotation)[:, None], np.sin(state.rotation)[:, None]
-    x, y, z = points.T
-    placed = [
-        state.x[:, None] + cosine * x - sine * y,
-        state.y[:, None] + sine * x + cosine * y,
-        z + 0 * cosine,
-    ]
-    return project(np.stack(placed, -1), size)
-
-
-def crop_boxes(state: FactoryState, size: int, parts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N, 4) left, top, right and bottom (both exclusive) around each table of (M, 8, 3) `parts`, or of the picture."""
-    pixels = on_picture(CORNERS, state, size)
-    box = np.concatenate([np.floor(pixels.min(1)) - 1, np.ceil(pixels.max(1)) + 1], -1)
-    corners = on_picture(parts.reshape(-1, 3), state, size).reshape(-1, *parts.shape[:2], 2)
-    box[[_is_close(table, size * ROUNDING) for table in corners]] = 0, 0, size, size
-    return np.clip(box, 0, size).astype(np.int64)
-
-
-@compiled(error_model="numpy")
-def _is_close(parts: NDArray[np.float64], margin: float) -> bool:  # pragma: no cover - compiled
-    """Whether a line between two of the (8, 2) corners of a part passes a pixel's centre, in whole numbers, closely."""
-    for corners in parts:
-        for first in range(8):
-            for second in range(first):
-                steep = abs(corners[second, 1] - corners[first, 1]) > abs(
-                    corners[second, 0] - corners[first, 0]
-                )
-                along, across = (1, 0) if steep else (0, 1)
-                start, end = corners[first, along], corners[second, along]
-                slope = (corners[second, across] - corners[first, across]) / (end - start)
-                for centre in range(
-                    math.ceil(min(start, end) - margin), math.floor(max(start, end) + margin) + 1
-                ):
-                    place = corners[first, across] + (centre - start) * slope
-                    if abs(place - math.floor(place + 0.5)) < margin:
-                        return True
-    return False
-
-
-def cropped(
-    projection: NDArray[np.float64], size: int, box: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The projection whose whole picture is the pixels of `box` in a picture of `size` x `size`."""
-    left, top, right, bottom = box
-    width, height = right - left, bottom - top
-    matrix = projection.copy()
-    matrix[0] = projection[0] * (size / width) + projection[3] * ((size - left - right) / width)
-    matrix[1] = projection[1] * (size / height) - projection[3] * ((size - top - bottom) / height)
-    return matrix
-
-
 class FactoryCamera:
-    """Draws batches of Factory states with PyBullet's software renderer.
+    """Draw batches of Factory states.
 
-    Nothing is loaded before the first picture. A picture depends on its state alone: neither on the pictures before
-    nor on the other states of the batch.
+    Nothing is loaded before the first picture. A picture depends on its own state alone, neither
+    on earlier pictures nor on the other states of the batch.
     """
 
     def __init__(self, size: int = 64, layouts: int = 16) -> None:
-        """Nothing is drawn yet.
+        """Make a camera that has drawn nothing yet.
 
         Args:
-            size: side of the pictures in pixels, 32 to 512; ValueError otherwise.
-            layouts: how many layouts of the landmarks to remember the scenery of, as far as memory allows.
+            size: side of the pictures in pixels, 32 to 512; InputError otherwise.
+            layouts: how many layouts of the landmarks to keep a background of, as far as
+                `CACHE_BYTES` allows.
         """
-        self.size = _checked(size)
-        self._view = view_matrix().T.ravel().tolist()
-        self._scenery: int | None = None
+        self.size = check_whole("size", size, SMALLEST, LARGEST)
         affordable = CACHE_BYTES // (self.size**2 * 7)  # 3 bytes of color and 4 of depth a pixel
         self._most_backgrounds = max(1, min(layouts, affordable))
         self._backgrounds: OrderedDict[bytes, tuple[NDArray[np.uint8], NDArray[np.float32]]] = (
             OrderedDict()
         )
+        self._client: int | None = None
 
     def render(self, state: FactoryState) -> NDArray[np.uint8]:
-        """The pictures of N states: (N, size, size, 3) uint8 RGB, without shadows."""
-        self._load()
+        """Draw N states without shadows. Returns (N, size, size, 3) uint8 RGB."""
         state = state.batched()
         pictures = np.empty((len(state), self.size, self.size, 3), dtype=np.uint8)
-        projection = projection_matrix()
-        for row, box in enumerate(crop_boxes(state, self.size, self._parts)):
-            picture, depth = self._background(state.landmarks[row])
-            pictures[row] = picture
-            left, top, right, bottom = box.tolist()
-            if left >= right or top >= bottom:
-                continue
-            self._place_table(self._table_client, self._table, state, row)
-            crop, crop_depth = self._shoot(
-                self._table_client, right - left, bottom - top, cropped(projection, self.size, box)
-            )
-            nearer = crop_depth < depth[top:bottom, left:right]
-            np.copyto(pictures[row, top:bottom, left:right], crop, where=nearer[..., None])
+        x, y, rotation = (
+            np.ascontiguousarray(field, dtype=np.float64)
+            for field in (state.x, state.y, state.rotation)
+        )
+        colors = FULL_LIGHT[state.rgb]
+        rows_of_layouts: dict[bytes, list[int]] = {}
+        for row, landmarks in enumerate(state.landmarks):
+            rows_of_layouts.setdefault(landmarks.tobytes(), []).append(row)
+        for layout, rows in rows_of_layouts.items():
+            background, depth = self._background(layout)
+            chosen = np.array(rows)
+            pictures[chosen] = background
+            draw(pictures, chosen, depth, table(), optics(), x, y, rotation, colors)
         return pictures
 
     def render_full(
         self, state: FactoryState, size: int | None = None, shadow: bool = True
     ) -> NDArray[np.uint8]:
-        """The pictures of N states, everything drawn together: slow, for people and as the reference of `render`.
+        """Draw N states with PyBullet, slowly: for people, and as the reference of `render`.
 
         Args:
             state: N states.
-            size: side of the pictures in pixels, 32 to 512; the camera's own if not given.
-            shadow: whether the light throws shadows.
+            size: side of the pictures in pixels, 32 to 512; the camera's own by default.
+            shadow: whether things throw shadows.
 
         Returns:
-            (N, size, size, 3) uint8 RGB; what `render` draws where `shadow` is False and the sizes are the same.
+            (N, size, size, 3) uint8 RGB, equal to `render` without shadows at the camera's size.
         """
-        side = self.size if size is None else _checked(size)
-        self._load()
-        assert self._scenery is not None
+        side = self.size if size is None else check_whole("size", size, SMALLEST, LARGEST)
+        client = self._load()
         state = state.batched()
         projection = projection_matrix(SHADOW_DEPTH_RANGE if shadow else DEPTH_RANGE)
         pictures = np.empty((len(state), side, side, 3), dtype=np.uint8)
         for row in range(len(state)):
-            self._place_landmarks(state.landmarks[row])
-            self._place_table(self._scenery, self._scenery_table, state, row)
-            pictures[row] = self._shoot(self._scenery, side, side, projection, shadow)[0]
+            self._place(client, state, row)
+            pictures[row] = _photograph(client, side, projection, shadow)
         return pictures
 
     def close(self) -> None:
-        """Frees the renderer; a later picture loads it anew."""
-        if self._scenery is not None:
-            self._free_scenery()
-            self._free_table()
-            self._scenery = None
-            self._backgrounds.clear()
+        """Free PyBullet's world and the backgrounds; a later picture loads them again."""
+        self._backgrounds.clear()
+        if self._client is not None:
+            self._free()
+            self._client = None
 
     def __reduce__(self) -> tuple[type, tuple[int, int]]:
-        """A copy, also in another process, loads a renderer of its own."""
+        """Copy the settings alone, also into another process."""
         return type(self), (self.size, self._most_backgrounds)
 
-    def _load(self) -> None:
-        """Makes two clients: the scenery with a table, and a table alone."""
-        if self._scenery is not None:
-            return
-        self._scenery, self._free_scenery = connect(self)
-        self._table_client, self._free_table = connect(self)
-        _load_body("floor", self._scenery)
-        self._landmarks = [
-            _load_body(landmark.name.replace(" ", "_"), self._scenery) for landmark in LANDMARKS
-        ]
-        self._scenery_table = _load_body("table", self._scenery)
-        self._table = _load_body("table", self._table_client)
-        self._parts = _corners_of_parts(self._table, self._table_client)
+    def _background(self, layout: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Draw everything but the table. Returns (size, size, 3) colors and (size, size) depths.
 
-    def _background(
-        self, landmarks: NDArray[np.float64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(size, size, 3) colors and (size, size) depths of the scenery, for (4, 2) centres of the landmarks."""
-        key = landmarks.tobytes()
-        if key in self._backgrounds:
-            self._backgrounds.move_to_end(key)
-            return self._backgrounds[key]
-        assert self._scenery is not None
-        self._place_landmarks(landmarks)
-        bullet().resetBasePositionAndOrientation(
-            self._scenery_table, OUT_OF_SIGHT, (0, 0, 0, 1), physicsClientId=self._scenery
-        )
-        picture, depth = self._shoot(self._scenery, self.size, self.size, projection_matrix())
-        self._backgrounds[key] = picture.copy(), depth.copy()
+        Args:
+            layout: the bytes of (4, 2) float64 centres of the landmarks.
+        """
+        if layout in self._backgrounds:
+            self._backgrounds.move_to_end(layout)
+            return self._backgrounds[layout]
+        picture = np.full((self.size, self.size, 3), 255, np.uint8)
+        depth = np.full((self.size, self.size), optics().farthest)
+        places = [(0.0, 0.0), *np.frombuffer(layout).reshape(-1, 2).tolist()]
+        for body, (x, y) in zip(scenery(), places, strict=True):
+            draw_body(picture, depth, body, body.colors, optics(), x, y, 0.0)
+        self._backgrounds[layout] = picture, depth
         if len(self._backgrounds) > self._most_backgrounds:
             self._backgrounds.popitem(last=False)
-        return self._backgrounds[key]
+        return picture, depth
 
-    def _place_landmarks(self, landmarks: NDArray[np.float64]) -> None:
-        for body, (x, y) in zip(self._landmarks, landmarks.tolist(), strict=True):
+    def _load(self) -> int:
+        """Load the scene into a PyBullet world at the first call. Returns the world's number."""
+        if self._client is None:
+            self._client, self._free = connect(self)
+            self._bodies = [
+                bullet().loadURDF(
+                    str(_description(name)), useFixedBase=True, physicsClientId=self._client
+                )
+                for name in (*SCENERY, "table")
+            ]
+        return self._client
+
+    def _place(self, client: int, state: FactoryState, row: int) -> None:
+        """Move and color what PyBullet draws as `row` of `state` has it."""
+        *landmarks, table = self._bodies[1:]
+        for body, (x, y) in zip(landmarks, state.landmarks[row].tolist(), strict=True):
             bullet().resetBasePositionAndOrientation(
-                body, (x, y, 0), (0, 0, 0, 1), physicsClientId=self._scenery
+                body, (x, y, 0), (0, 0, 0, 1), physicsClientId=client
             )
-
-    @staticmethod
-    def _place_table(client: int, table: int, state: FactoryState, row: int) -> None:
         half = float(state.rotation[row]) / 2
         position = (float(state.x[row]), float(state.y[row]), 0.0)
         turn = (0.0, 0.0, np.sin(half), np.cos(half))
@@ -280,54 +207,49 @@ class FactoryCamera:
         bullet().resetBasePositionAndOrientation(table, position, turn, physicsClientId=client)
         bullet().changeVisualShape(table, -1, shapeIndex=0, rgbaColor=color, physicsClientId=client)
 
-    def _shoot(
-        self,
-        client: int,
-        width: int,
-        height: int,
-        projection: NDArray[np.float64],
-        shadow: bool = False,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """(height, width, 3) colors and (height, width) depths in [0, 1] of what `client` holds."""
-        pybullet = bullet()
-        _, _, rgba, depth, _ = pybullet.getCameraImage(
-            width,
-            height,
-            self._view,
-            projection.T.ravel().tolist(),
-            shadow=int(shadow),
-            renderer=pybullet.ER_TINY_RENDERER,
-            physicsClientId=client,
-            **LIGHT,
-        )
-        colors = np.asarray(rgba, dtype=np.uint8).reshape(height, width, 4)[..., :3]
-        return colors, np.asarray(depth, dtype=np.float32).reshape(height, width)
 
-
-def _checked(size: int) -> int:
-    if not SMALLEST <= size <= LARGEST:
-        raise ValueError(f"a picture of {size} pixels: its side must be {SMALLEST} to {LARGEST}")
-    return int(size)
-
-
-def _load_body(name: str, client: int) -> int:
-    """The body described by assets/factory/`name`.urdf, loaded as something that does not move."""
-    path = asset_path(f"factory/{name}.urdf")
-    return bullet().loadURDF(str(path), useFixedBase=True, physicsClientId=client)
-
-
-def _corners_of_parts(body: int, client: int) -> NDArray[np.float64]:
-    """(M, 8, 3) corners of what `body` is made of, boxes and meshes of eight corners, in its own frame, metres."""
-    parts, box = (
-        [],
-        np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]),
+def _photograph(
+    client: int, size: int, projection: NDArray[np.float64], shadow: bool
+) -> NDArray[np.uint8]:
+    """Draw a PyBullet world with TinyRenderer. Returns (size, size, 3) uint8 RGB."""
+    pybullet = bullet()
+    _, _, rgba, _, _ = pybullet.getCameraImage(
+        size,
+        size,
+        view_matrix().T.ravel().tolist(),
+        projection.T.ravel().tolist(),
+        shadow=int(shadow),
+        renderer=pybullet.ER_TINY_RENDERER,
+        physicsClientId=client,
+        **LIGHT,
     )
-    for _, _, _, extents, mesh, centre, *_ in bullet().getVisualShapeData(
-        body, physicsClientId=client
-    ):
-        lines = Path(mesh.decode()).read_text().splitlines() if mesh else []
-        vertices = np.array(
-            [line.split()[1:] for line in lines if line.startswith("v ")], dtype=float
-        )
-        parts.append(np.unique(vertices, axis=0) if mesh else box * extents + centre)
-    return np.stack(parts)
+    # PyBullet returns tuples where it was built without NumPy
+    return np.asarray(rgba, dtype=np.uint8).reshape(size, size, 4)[..., :3]
+
+
+def _description(name: str) -> Path:
+    return asset_path(f"factory/{name}.urdf")
+
+
+@cache
+def table() -> Body:
+    """Load the triangles of the table; its first part takes the color of the state."""
+    return load_body(_description("table"))
+
+
+@cache
+def scenery() -> tuple[Body, ...]:
+    """Load the triangles of the floor and of each landmark."""
+    return tuple(load_body(_description(name)) for name in SCENERY)
+
+
+@cache
+def optics() -> Optics:
+    """Round the camera and its light to the numbers that the rasteriser takes."""
+    return round_optics(
+        view_matrix(),
+        projection_matrix(),
+        LIGHT["lightDirection"],
+        LIGHT["lightAmbientCoeff"],
+        LIGHT["lightDiffuseCoeff"],
+    )
