@@ -255,6 +255,11 @@ def test_pictures_depend_on_the_state_alone(camera):
         np.testing.assert_array_equal(camera.render(state[row]), together[row][None])
 
 
+def test_pictures_for_agents_open_no_pybullet_world(camera, monkeypatch):
+    monkeypatch.setattr(bullet(), "connect", None)
+    assert camera.render(FactoryState.sample(np.random.default_rng(2), 2)).shape == (2, 64, 64, 3)
+
+
 def test_copies_have_a_renderer_of_their_own(camera):
     state = FactoryState.sample(np.random.default_rng(2), 2)
     expected = camera.render(state)

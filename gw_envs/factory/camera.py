@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.assets import asset_path
 from gw_envs.errors import check_whole
-from gw_envs.factory.bodies import Body, full_light, load_body
+from gw_envs.factory.bodies import Body, load_body
 from gw_envs.factory.rasteriser import Optics, draw, draw_body, round_optics
 from gw_envs.factory.sim import bullet, connect
 from gw_envs.factory.state import LANDMARKS, FactoryState
@@ -45,8 +45,6 @@ SMALLEST, LARGEST = 32, 512
 """Bounds of a picture's side in pixels."""
 CACHE_BYTES = 2**26
 """Memory that a camera may take to keep the backgrounds of different layouts."""
-FULL_LIGHT = full_light(np.arange(256) / 255)
-"""(256,) the levels that TinyRenderer shades, for levels of an RGB color."""
 SCENERY = ("floor", *(landmark.name.replace(" ", "_") for landmark in LANDMARKS))
 """What stands still, in the order in which it is drawn; `assets/factory` describes each."""
 
@@ -117,7 +115,7 @@ class FactoryCamera:
             np.ascontiguousarray(field, dtype=np.float64)
             for field in (state.x, state.y, state.rotation)
         )
-        colors = FULL_LIGHT[state.rgb]
+        colors = np.ascontiguousarray(state.rgb)
         rows_of_layouts: dict[bytes, list[int]] = {}
         for row, landmarks in enumerate(state.landmarks):
             rows_of_layouts.setdefault(landmarks.tobytes(), []).append(row)

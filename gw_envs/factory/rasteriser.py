@@ -84,15 +84,18 @@ def draw(
         optics: the `Optics`.
         x, y: (N,) float64 places of the body on the floor, in metres.
         rotation: (N,) float64 radians counter-clockwise.
-        rgb: (N, 3) uint8 colors of the body's first part, in `full_light`.
+        rgb: (N, 3) uint8 colors of the body's first part.
     """
-    depth = np.empty_like(background_depth)
-    colors = body.colors.copy()
-    for row in rows:
-        depth[:] = background_depth
+    size = len(background_depth)
+    depth = np.empty((size, size), np.float32)
+    colors = np.empty((len(body.colors), 3), np.uint8)
+    for row in rows:  # loops, because assignments of whole arrays take seconds to compile
+        for i in range(size):
+            for j in range(size):
+                depth[i, j] = background_depth[i, j]
         for t in range(len(colors)):
-            if body.parts[t] == 0:
-                colors[t] = rgb[row]
+            for k in range(3):
+                colors[t, k] = rgb[row, k] if body.parts[t] == 0 else body.colors[t, k]
         draw_body(pictures[row], depth, body, colors, optics, x[row], y[row], rotation[row])
 
 
@@ -104,7 +107,7 @@ def draw_body(picture, depth, body, colors, optics, x, y, rotation):  # pragma: 
         picture: uint8 RGB, its first row at the top.
         depth: float32 depths of what is drawn so far.
         body: the `Body`.
-        colors: (T, 3) uint8 colors of its triangles, in `full_light`.
+        colors: (T, 3) uint8 colors of its triangles before shading.
         optics: the `Optics`.
         x, y: place on the floor in metres.
         rotation: radians counter-clockwise.
