@@ -23,6 +23,7 @@ CONTRACT = tuple(
         "labels",
         "language",
         "observation",
+        "outputs",
         "scenes",
     )
 )
@@ -30,7 +31,7 @@ CONTRACT = tuple(
 COMMANDS = ("pretrain", "train", "evaluate", "enjoy")
 """The modules of `gw_agents` that parse arguments and save results."""
 FLOORS = (
-    ("devices", "checkpoint", "command"),
+    ("devices", "checkpoint", "command", "run_file"),
     ("domains",),
     ("workspace",),
     ("pretrained",),

@@ -1,6 +1,5 @@
-"""One resumable optimiser loop for everything that is trained here."""
+"""One resumable optimizer loop, which trains everything here."""
 
-import json
 import math
 import signal
 from collections.abc import Callable, Iterator
@@ -8,26 +7,31 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, current_thread, main_thread
-from time import monotonic
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gw_envs.files import write_atomically
+from gw_agents.learning.run_folder import DivergedError, RunFolder
+from gw_envs.errors import check_number, check_whole
+
+__all__ = ["DivergedError", "FitConfig", "StepLoss", "deferred_interrupt", "fit", "seed_torch"]
+
+REPORT_EVERY = 100
+"""Steps between two reports. On CUDA, numbers reach the host at these steps only."""
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How long and how fast."""
+    """How long and how fast to train."""
 
     steps: int
-    """Optimiser steps."""
+    """Optimizer steps."""
     batch_size: int = 64
-    """Samples a step."""
+    """Samples in a batch."""
     learning_rate: float = 1e-3
-    """Peak learning rate of Adam, reached after the warm-up and brought to zero along a cosine."""
+    """Peak learning rate of Adam; it rises during the warm-up and falls to zero along a cosine."""
     warmup: float = 0.01
     """Fraction of the steps over which the learning rate rises."""
     weight_decay: float = 0.0
@@ -35,15 +39,25 @@ class FitConfig:
     clip: float = 10.0
     """Largest norm of the gradient."""
     seed: int = 0
-    """Seed of the initial weights, of every batch and of every draw."""
+    """Seed of the initial weights, the batches and every other draw."""
     inputs: str = ""
-    """Names all else that the result depends on (data, shapes): a run of other inputs is never taken up."""
+    """Names everything else the result depends on (data, shapes): a run with other inputs is never resumed."""
     checkpoint_seconds: float = 120.0
-    """Time between checkpoints."""
+    """Seconds between checkpoints."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError on a number that makes no sense."""
+        check_whole("steps", self.steps, 1)
+        check_whole("batch_size", self.batch_size, 1)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_number("warmup", self.warmup, 0.0, 1.0)
+        check_number("weight_decay", self.weight_decay, 0.0)
+        check_number("clip", self.clip, above=0.0)
+        check_whole("seed", self.seed)
 
 
 StepLoss = Callable[[int, float], tuple[Tensor, dict[str, Tensor]]]
-"""(step, progress in 0..1) -> (loss to minimise, unweighted terms for the log)."""
+"""(step, progress in 0..1) -> (loss to minimize, unweighted terms for the log)."""
 
 
 def seed_torch(*seeds: int) -> None:
@@ -60,61 +74,98 @@ def fit(
     config: FitConfig,
     run_dir: Path | None = None,
     label: str | None = None,
+    after_step: Callable[[int], None] | None = None,
+    freeze: bool = False,
 ) -> None:
-    """Minimise `step_loss` over the module's trainable parameters.
+    """Minimize `step_loss` over the module's trainable parameters.
 
-    Steps are pure functions of (seed, step), so a run that was interrupted goes on from its last checkpoint in
-    `run_dir` and ends with the weights it would have had. A finished run returns at once with its weights loaded.
-    Without a `run_dir` nothing is written; without a `label` no progress bar is shown.
+    Each step is a pure function of (seed, step). An interrupted run therefore resumes from its last checkpoint and ends
+    with the same weights; a finished run returns at once with its weights loaded.
+
+    Args:
+        module: what is trained, in place.
+        step_loss: computes the loss of a step.
+        config: how to train.
+        run_dir: folder of checkpoints and logs; None writes nothing.
+        label: text of the progress bar; None shows no bar.
+        after_step: called after each optimizer step with the number of steps done so far, before a checkpoint.
+        freeze: whether the module is left in evaluation mode and without gradients.
 
     Raises:
-        ValueError: `run_dir` holds a run with other settings.
-        FloatingPointError: a loss is NaN or infinite; names the step, the term and the last good checkpoint.
-        KeyboardInterrupt: on Ctrl-C, after the step in hand and a checkpoint; the message says how to resume.
+        InputError: `run_dir` holds a run with other settings, or a damaged one.
+        BlockingIOError: another process trains in `run_dir`.
+        DivergedError: a loss or a gradient is NaN or infinite; names the step, the term and the last good checkpoint.
+        KeyboardInterrupt: on Ctrl-C, after the current step and a checkpoint; the message says how to resume.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         parameters,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.99),
-        foreach=True,
+        fused=True,
     )
-    keeper = _Keeper(run_dir, module, optimiser, config)
-    start = keeper.resume()
-    if start == config.steps:
-        return
-    module.train()
+    settings = asdict(config)
+    del settings["checkpoint_seconds"]
+    # Callers may train inside `inference_mode`, for instance the first time a measurement needs the module.
+    with (
+        RunFolder(run_dir, module, optimizer, settings, config.checkpoint_seconds) as run,
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        start = run.resume()
+        if start < config.steps:
+            module.train()
+            _train(run, parameters, step_loss, config, start, label, after_step)
+    if freeze:
+        module.requires_grad_(False).eval()
+
+
+def _train(
+    run: RunFolder,
+    parameters: list[nn.Parameter],
+    step_loss: StepLoss,
+    config: FitConfig,
+    start: int,
+    label: str | None,
+    after_step: Callable[[int], None] | None,
+) -> None:
+    """Run the steps from `start` to the last, with a checkpoint at the end."""
+    optimizer = run.optimizer
+    on_host = all(parameter.device.type == "cpu" for parameter in parameters)
     bar = tqdm(
         total=config.steps, initial=start, desc=label, mininterval=2.0, disable=label is None
     )
-    learning = torch.inference_mode(
-        False
-    )  # also where what is trained is first needed while something is measured
-    with bar, keeper, learning, torch.enable_grad(), deferred_interrupt() as interrupted:
+    with bar, deferred_interrupt() as interrupted:
         for step in range(start, config.steps):
             seed_torch(config.seed, step)
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(config, step)
             loss, terms = step_loss(step, step / config.steps)
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(parameters, config.clip)
-            if step % 100 == 0 or not math.isfinite(float(norm)):
-                keeper.report(loss, terms, step, bar)
-            optimiser.step()
+            done = step + 1
+            is_checkpoint = run.is_due or interrupted.is_set() or done == config.steps
+            is_report = step % REPORT_EVERY == 0 or is_checkpoint
+            # Elsewhere than on the CPU, looking at the norm of every step would make the device wait for the host.
+            if is_report or (on_host and not math.isfinite(float(norm))):
+                run.report(loss, terms, step, bar)
+                run.check_finite({"the norm of the gradient": float(norm)}, step)
+            optimizer.step()
+            if after_step is not None:
+                after_step(done)
             bar.update()
-            keeper.save_in_time(step + 1)
-            if interrupted.is_set():
-                keeper.save(step + 1)
-                where = f"; the same command resumes from {keeper.path}" if run_dir else ""
-                raise KeyboardInterrupt(f"stopped after step {step + 1} of {config.steps}{where}")
-        keeper.save(config.steps)
+            if is_checkpoint:
+                run.save(done)
+            if is_checkpoint and interrupted.is_set():
+                where = f"; the same command resumes from {run.path}" if run.folder else ""
+                raise KeyboardInterrupt(f"stopped after step {done} of {config.steps}{where}")
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Event]:
-    """Within, the first Ctrl-C sets the event instead of breaking into whatever runs; the second breaks in."""
+    """Turn the first Ctrl-C into an event instead of an exception; a second one raises as usual."""
     event = Event()
     if current_thread() is not main_thread():
         yield event
@@ -131,92 +182,10 @@ def deferred_interrupt() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Keeper:
-    """What a run leaves behind in its folder: checkpoints and the log. Does nothing where there is no folder."""
-
-    def __init__(
-        self,
-        run_dir: Path | None,
-        module: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        config: FitConfig,
-    ) -> None:
-        self.path = None if run_dir is None else run_dir / "state.pt"
-        self.module, self.optimiser, self.config = module, optimiser, config
-        self.saved = monotonic()
-        self.log: Any = None
-
-    def resume(self) -> int:
-        """Load the last checkpoint, if any; the number of steps it has seen."""
-        if self.path is None or not self.path.exists():
-            return 0
-        state = torch.load(self.path, weights_only=True)
-        if _comparable(json.loads(state["settings"])) != _comparable(asdict(self.config)):
-            raise ValueError(
-                f"{self.path} belongs to a run with other settings: name another folder or delete it"
-            )
-        self.module.load_state_dict(state["module"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"])
-
-    def save_in_time(self, step: int) -> None:
-        """Save if the last checkpoint is old enough."""
-        if monotonic() - self.saved > self.config.checkpoint_seconds:
-            self.save(step)
-
-    def save(self, step: int) -> None:
-        """Write a checkpoint that has seen `step` steps."""
-        if self.path is None:
-            return
-        settings = json.dumps(asdict(self.config), sort_keys=True)
-        parts = {"module": self.module.state_dict(), "optimiser": self.optimiser.state_dict()}
-        state = {**parts, "step": step, "settings": settings}
-        write_atomically(self.path, lambda temporary: torch.save(state, temporary))
-        self.saved = monotonic()
-
-    def report(self, loss: Tensor, terms: dict[str, Tensor], step: int, bar: Any) -> None:
-        """Log the unweighted terms; FloatingPointError if one is not finite."""
-        values = {name: float(term.detach()) for name, term in terms.items()}
-        for name, value in [*values.items(), ("total", float(loss.detach()))]:
-            if not math.isfinite(value):
-                there = self.path is not None and self.path.exists()
-                last = (
-                    f"the last good checkpoint is {self.path}"
-                    if there
-                    else "there is no checkpoint"
-                )
-                raise FloatingPointError(
-                    f"the loss term {name!r} is {value} at step {step}; {last}"
-                )
-        if self.path is not None:
-            if self.log is None:
-                from torch.utils.tensorboard import (
-                    SummaryWriter,
-                )  # slow to import, so only where something is logged
-
-                self.log = SummaryWriter(str(self.path.parent))
-            for name, value in values.items():
-                self.log.add_scalar(f"loss/{name}", value, step)
-        bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
-
-    def __enter__(self) -> "_Keeper":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.log is not None:
-            self.log.close()
-
-
 def _learning_rate(config: FitConfig, step: int) -> float:
+    """The learning rate of a step: a linear warm-up, then a cosine to zero."""
     warmup = max(1, int(config.warmup * config.steps))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
-    return (
-        config.learning_rate
-        * 0.5
-        * (1.0 + math.cos(math.pi * (step - warmup) / max(1, config.steps - warmup)))
-    )
-
-
-def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "checkpoint_seconds"}
+    progress = (step - warmup) / max(1, config.steps - warmup)
+    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))

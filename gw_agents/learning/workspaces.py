@@ -72,23 +72,27 @@ def train_workspaces(
     draw = Draws(config, latents, torch.stack(list(pairs)), seeds, plan)
     watched = draw.watched()
 
+    def keep_best() -> None:
+        error = None
+        if watched is not None:
+            error = _total(config, stack.terms(watched, {}, stack.averages())).detach()
+        stack.keep_best(error)
+
     def step_loss(step: int, progress: float) -> tuple[Tensor, Terms]:
-        if step:
-            stack.follow(min(plan.averaging, step / (step + 10)))
-        if step % plan.check_every == 0 and watched is not None:
-            stack.keep_best(_total(config, stack.terms(watched, {}, stack.averages())).detach())
         batch = draw(step)
         late = "back_translation" in config.losses and progress >= plan.back_translation_from
         terms = stack.terms(batch, stack.teach(batch.unpaired) if late else {})
         return _total(config, terms).sum(), {name: term.mean() for name, term in terms.items()}
 
-    fit(stack, step_loss, plan.fit, run_dir, label)
-    stack.follow(plan.averaging)
-    stack.keep_best(
-        None
-        if watched is None
-        else _total(config, stack.terms(watched, {}, stack.averages())).detach()
-    )
+    def after_step(done: int) -> None:
+        finished = done == plan.fit.steps
+        stack.follow(plan.averaging if finished else min(plan.averaging, done / (done + 10)))
+        if finished or (done % plan.check_every == 0 and watched is not None):
+            keep_best()
+
+    if watched is not None:
+        keep_best()
+    fit(stack, step_loss, plan.fit, run_dir, label, after_step)
     return [workspace.to(device) for workspace in stack.workspaces(config)]
 
 
