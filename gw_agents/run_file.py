@@ -1,4 +1,4 @@
-"""The state of an unfinished run on disk: one file with a checksum, bound to the settings of the run.
+"""The state of an unfinished run: one file with a checksum, bound to the settings of the run.
 
 The file is what `torch.save` writes, followed by the SHA-256 of all bytes before it.
 """
@@ -73,7 +73,7 @@ def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         stored = json.loads(state.pop("settings"))
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path} is damaged, or of an older release: delete it to start the run from the beginning"
+            f"{path} is damaged, or of an older release: delete it to start the run from its beginning"
         ) from error
     wanted = json.loads(json.dumps(settings))
     changed = sorted(
@@ -81,7 +81,8 @@ def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     )
     if changed:
         raise InputError(
-            f"{path} belongs to a run with other settings ({', '.join(changed)}): name another folder or delete it"
+            f"{path} belongs to a run with other settings ({', '.join(changed)}): name another"
+            " folder or delete it"
         )
     return state
 

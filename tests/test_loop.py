@@ -1,4 +1,4 @@
-"""The training loop: interrupted runs end with the same weights, and what goes wrong ends in a sentence."""
+"""The training loop: interrupted runs end with the same weights, and faults end in a sentence."""
 
 import os
 import signal

@@ -41,7 +41,7 @@ class FitConfig:
     seed: int = 0
     """Seed of the initial weights, the batches and every other draw."""
     inputs: str = ""
-    """Names everything else the result depends on (data, shapes): a run with other inputs is never resumed."""
+    """Names everything else the result depends on (data, shapes): other inputs are another run."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints."""
 
@@ -79,8 +79,8 @@ def fit(
 ) -> None:
     """Minimize `step_loss` over the module's trainable parameters.
 
-    Each step is a pure function of (seed, step). An interrupted run therefore resumes from its last checkpoint and ends
-    with the same weights; a finished run returns at once with its weights loaded.
+    Each step is a pure function of (seed, step). An interrupted run therefore resumes from its last
+    checkpoint and ends with the same weights; a finished run returns at once with its weights.
 
     Args:
         module: what is trained, in place.
@@ -88,14 +88,17 @@ def fit(
         config: how to train.
         run_dir: folder of checkpoints and logs; None writes nothing.
         label: text of the progress bar; None shows no bar.
-        after_step: called after each optimizer step with the number of steps done so far, before a checkpoint.
+        after_step: called after each optimizer step, before any checkpoint, with the number of
+            steps done so far.
         freeze: whether the module is left in evaluation mode and without gradients.
 
     Raises:
         InputError: `run_dir` holds a run with other settings, or a damaged one.
         BlockingIOError: another process trains in `run_dir`.
-        DivergedError: a loss or a gradient is NaN or infinite; names the step, the term and the last good checkpoint.
-        KeyboardInterrupt: on Ctrl-C, after the current step and a checkpoint; the message says how to resume.
+        DivergedError: a loss or a gradient is NaN or infinite; the message names the step, the term
+            and the last good checkpoint.
+        KeyboardInterrupt: on Ctrl-C, after the current step and a checkpoint; the message says how
+            to resume.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -107,7 +110,7 @@ def fit(
     )
     settings = asdict(config)
     del settings["checkpoint_seconds"]
-    # Callers may train inside `inference_mode`, for instance the first time a measurement needs the module.
+    # Callers may be inside `inference_mode`, for instance where a measurement needs the module.
     with (
         RunFolder(run_dir, module, optimizer, settings, config.checkpoint_seconds) as run,
         torch.inference_mode(False),
@@ -148,7 +151,7 @@ def _train(
             done = step + 1
             is_checkpoint = run.is_due or interrupted.is_set() or done == config.steps
             is_report = step % REPORT_EVERY == 0 or is_checkpoint
-            # Elsewhere than on the CPU, looking at the norm of every step would make the device wait for the host.
+            # Reading the norm at every step would make any device but the CPU wait for the host.
             if is_report or (on_host and not math.isfinite(float(norm))):
                 run.report(loss, terms, step, bar)
                 run.check_finite({"the norm of the gradient": float(norm)}, step)

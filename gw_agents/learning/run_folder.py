@@ -1,4 +1,4 @@
-"""The folder of a training run: its checkpoint, its TensorBoard log, and a lock that keeps other processes out."""
+"""The folder of a training run: checkpoint, TensorBoard log, and a lock against other processes."""
 
 import math
 from collections.abc import Mapping
@@ -92,8 +92,8 @@ class RunFolder:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise DivergedError(
-                    f"training diverged: {name} is {value} at step {step}; {self.last_checkpoint}. Lower the learning"
-                    " rate, or look for values in the data that are not finite"
+                    f"training diverged: {name} is {value} at step {step}; {self.last_checkpoint}."
+                    " Lower the learning rate, or look for values in the data that are not finite"
                 )
 
     def report(self, loss: Tensor, terms: Mapping[str, Tensor], step: int, bar: Any) -> None:
