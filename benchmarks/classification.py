@@ -36,7 +36,7 @@ from benchmarks.translation import SIZES as TRANSLATION_SIZES
 from gw_agents.command import run_command
 from gw_agents.learning.latents import encode_rows
 from gw_agents.workspace.model import Workspace
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 
 TASKS_OF = {"simple_shapes": ("shape",), "factory": ("color family", "region")}
 PAIRS = {"quick": (500, 5000), "full": (200, 500, 1500)}
@@ -69,7 +69,7 @@ class Study:
         return {name: self._split(shown) for name, shown in rows.items()}
 
     def _split(self, shown: Mapping[str, Any]) -> dict[str, Any]:
-        tasks = {task: TASKS[self.compared.scene][task](shown["attributes"]) for task in self.tasks}
+        tasks = {task: CLASS_LABELS[self.compared.scene][task](shown["attributes"]) for task in self.tasks}
         return {"latents": encode_rows(self.compared.domains, shown), **tasks}
 
     @property

@@ -44,7 +44,7 @@ from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.latent_noise import replace, victims
 from gw_envs.corruption import KINDS
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
 
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
@@ -337,7 +337,7 @@ def overall(study: Study, judge: Judge, task: str) -> float:
 
 def transfer(study: Study, seed: int) -> dict[str, dict[str, float]]:
     """{trained for: {used for: accuracy}}; the best attention's design, and the best itself, which saw no labels."""
-    tasks, found = list(TASKS[study.scene]), {}
+    tasks, found = list(CLASS_LABELS[study.scene]), {}
     for train in ("no task", *tasks, "oracle"):
         attention: Attention | str = "oracle"
         if train == "no task":

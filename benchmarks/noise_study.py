@@ -34,7 +34,7 @@ from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.latent_noise import Corrupted, corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.corruption import KINDS
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
 
 SETS = {"image+attributes": ("image", "attributes"), "all": MODALITIES}
@@ -149,7 +149,7 @@ class Study:
         return {
             split: {
                 task: torch.from_numpy(of(shown["attributes"]))
-                for task, of in TASKS[self.scene].items()
+                for task, of in CLASS_LABELS[self.scene].items()
             }
             for split, shown in self.shown.items()
         }
@@ -342,7 +342,7 @@ def study_at(
 
 def task_of(scene: str) -> str:
     """A scene's three-class task."""
-    return next(iter(TASKS[scene]))
+    return next(iter(CLASS_LABELS[scene]))
 
 
 @torch.no_grad()

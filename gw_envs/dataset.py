@@ -1,11 +1,11 @@
-"""Seeded samples of a scene as arrays, in splits that share no seed.
+"""Draws seeded samples of a scene as arrays, in splits that share no seed.
 
-`Sampler` draws independent scenes for training. `collect` and `collect_unpaired` bring what is seen in episodes, as
-`env.reset(seed=episode_seed(...))` begins them. `save_shards` and `load_shards` keep samples on disk; `load_published`
-and `export_published` read and write the published dataset's layout.
+`Sampler` draws independent scenes for training. `collect` and `collect_unpaired` record episodes,
+as `env.reset(seed=episode_seed(...))` begins them. `save_shards` and `load_shards` store samples on
+disk; `load_published` and `export_published` read and write the published dataset.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from gw_envs import MAX_EPISODE_STEPS
 from gw_envs.core import Core, core_type, make_core
-from gw_envs.errors import check_choice
+from gw_envs.errors import (
+    InputError,
+    check_choice,
+    check_flag,
+    check_keys,
+    check_number,
+    check_whole,
+    describe,
+    is_whole,
+)
 from gw_envs.expert import expert_actions
 from gw_envs.observation import MODALITIES, check_modalities
 from gw_envs.progress import progress
@@ -37,42 +46,55 @@ __all__ = [
 ]
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-"""Every split by name; its number is part of every seed drawn from in it."""
+"""Every split and its number, which is part of every seed drawn in it."""
 
 POLICIES = ("reset", "random", "expert")
 """Who acts in `collect`: nobody, chance, or the expert of `gw_envs.expert`."""
 
+MAX_ROWS = 2**24
+"""The most scenes in a batch and the most episodes in a sample."""
+
+MAX_STEPS = 10**6
+"""The most steps of an episode."""
+
 EPISODE_BATCH, VIEW_BATCH = 64, 1024
 """How many episodes run side by side, and how many states are observed at a time."""
 
+_ACTING, _MISSING = 1, 2
+"""Parts of the seeds from which `collect` draws actions, and what is missing."""
+
 
 def split_number(split: str) -> int:
-    """The number of a split; raises ValueError if there is no such split."""
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: the splits are {', '.join(SPLITS)}")
+    """Return the number of a split; InputError if there is no such split."""
+    if not isinstance(split, str) or split not in SPLITS:
+        raise InputError(f"unknown split {describe(split)}: the splits are {', '.join(SPLITS)}")
     return SPLITS[split]
 
 
 def generator(split: str, *seeds: int) -> np.random.Generator:
-    """A random generator that no other split can repeat; raises ValueError on an unknown split."""
-    return np.random.default_rng((split_number(split), *seeds))
+    """Return a random generator that no other split and no other seeds can repeat."""
+    checked = [check_whole("seed", seed) for seed in seeds]
+    return np.random.default_rng((split_number(split), *checked))
 
 
 def episode_seed(split: str, seed: int, episode: int) -> int:
-    """The seed with which an environment begins an episode of a split.
+    """Return the seed with which an environment begins an episode of a split.
 
-    Split k owns the seeds from (k + 1) 2**60 up to (k + 2) 2**60, so that no two splits share an episode; `seed` is
-    below 2**28 and `episode` below 2**32.
+    Split k owns the seeds from (k + 1) 2**60 up to (k + 2) 2**60, so that no two splits share an
+    episode; `seed` is below 2**28 and `episode` below 2**32.
     """
-    if not (0 <= seed < 2**28 and 0 <= episode < 2**32):
-        raise ValueError(
-            f"seed {seed}, episode {episode}: they must lie in [0, 2**28) and [0, 2**32)"
+    number = split_number(split)
+    whole = is_whole(seed) and is_whole(episode)
+    if not whole or not 0 <= seed < 2**28 or not 0 <= episode < 2**32:
+        raise InputError(
+            f"seed {describe(seed)}, episode {describe(episode)}: they must lie in [0, 2**28) and "
+            "[0, 2**32), as whole numbers"
         )
-    return (split_number(split) + 1) * 2**60 + seed * 2**32 + episode
+    return (number + 1) * 2**60 + int(seed) * 2**32 + int(episode)
 
 
 class Sampler:
-    """Batches of independent scenes, each a pure function of (split, seed, index)."""
+    """Draws batches of independent scenes, each a pure function of (split, seed, index)."""
 
     def __init__(
         self,
@@ -81,7 +103,8 @@ class Sampler:
         seed: int = 0,
         modalities: Iterable[str] = MODALITIES,
         jitter: bool = False,
-        **core: Any,
+        image_size: int | None = None,
+        layout: str = "fixed",
     ) -> None:
         """Open the scene.
 
@@ -89,23 +112,29 @@ class Sampler:
             scene: a name in `gw_envs.scenes.SCENES`.
             split: "train", "validation" or "test".
             seed: draws of different seeds share nothing.
-            modalities: what is observed.
-            jitter: move half of the scenes off the whole pixels on which episodes begin, as continuous actions do.
-            core: further arguments of `Core` (image_size, layout).
+            modalities: the modalities to observe.
+            jitter: move half of the scenes off the whole pixels on which episodes begin, as
+                continuous actions do.
+            image_size: side of the images in pixels; the scene's own by default.
+            layout: where the Factory's landmarks stand, "fixed" or "random".
         """
-        self.split, self.seed, self.modalities = split, seed, check_modalities(modalities)
-        self.jitter = jitter
-        self.core = make_core(scene, modalities=self.modalities, **core)
-        generator(split)
+        split_number(split)
+        self.split, self.seed = split, check_whole("seed", seed)
+        self.modalities = check_modalities(modalities)
+        self.jitter = check_flag("jitter", jitter)
+        self.core = make_core(
+            scene, modalities=self.modalities, image_size=image_size, layout=layout
+        )
 
     def states(self, index: int, count: int) -> Any:
-        """`count` states of batch `index`."""
-        rng = generator(self.split, self.seed, index)
+        """Draw the `count` states of batch `index`."""
+        count = check_whole("count", count, 1, MAX_ROWS)
+        rng = generator(self.split, self.seed, check_whole("index", index))
         states = self.core.sample(rng, count)
         return self.core.jitter(states, rng) if self.jitter else states
 
     def batch(self, index: int, count: int) -> dict[str, Any]:
-        """`count` observations of batch `index`: a dict with an array (count, ...) for each modality."""
+        """Draw the `count` observations of batch `index`: {modality: (count, ...)}."""
         return self.core.observe(self.states(index, count))
 
 
@@ -118,47 +147,59 @@ def collect(
     modalities: Iterable[str] = MODALITIES,
     steps_per_episode: int = MAX_EPISODE_STEPS,
     first_episode: int = 0,
-    **core: Any,
+    actions: str = "discrete",
+    image_size: int | None = None,
+    layout: str = "fixed",
+    missing: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """What is seen in seeded episodes: paired samples, a row for the reset and for each step, in order.
+    """Record seeded episodes as paired samples: a row for the reset and for each step, in order.
 
     Args:
         scene: a name in `gw_envs.scenes.SCENES`.
         split: "train", "validation" or "test"; splits share no episode, see `episode_seed`.
         episodes: how many.
-        seed: other seeds bring other episodes.
-        policy: "reset" for the beginnings alone, or who acts: "random" or "expert".
-        modalities: what is observed.
-        steps_per_episode: actions after which an episode is left, if it has not ended before.
+        seed: other seeds give other episodes.
+        policy: "reset" for the first observations alone, or who acts: "random" or "expert".
+        modalities: the modalities to observe.
+        steps_per_episode: actions after which an episode is truncated.
         first_episode: the number of the first episode.
-        core: further arguments of `Core` (actions, image_size, layout).
+        actions: "discrete" or "continuous".
+        image_size: side of the images in pixels; the scene's own by default.
+        layout: where the Factory's landmarks stand, "fixed" or "random".
+        missing: {modality: share of the rows that lack it}. Each row keeps at least one modality.
 
     Returns:
-        A dict with an array (M, ...) for each modality (`language` as token ids), `episode` and `step` (M,) int64,
-        and `state`, the M scenes. Every row is a function of its seeds alone.
+        A dict with an array (M, ...) for each modality (`language` as token ids), `episode` and
+        `step` (M,) int64, and `state`, the M scenes. Four more tell what happens between a row and
+        the next one: `action`, taken on the row's observation, (M,) int64 or (M, 3) float64;
+        `reward` (M,) float64, `terminated` and `truncated` (M,) bool, as `env.step` returns them
+        for that action. They are 0 and False in the last row of an episode, where nobody acts.
+        With `missing`, `present` is {modality: (M,) bool}, and what a row lacks is 0. Every row is
+        a function of its seeds alone.
     """
-    check_choice("policy", policy, POLICIES)
-    if episodes < 1 or steps_per_episode < 0:
-        raise ValueError(
-            f"{episodes} episodes of {steps_per_episode} steps: ask for at least 1 of at least 0"
-        )
-    viewer = make_core(scene, modalities=modalities, **core)
-    numbers = range(first_episode, first_episode + episodes)
-    seeds = [episode_seed(split, seed, number) for number in numbers]
-    steps = 0 if policy == "reset" else steps_per_episode
-    states, rows, times = [], [], []
-    with progress(None, f"{scene} {split}, {policy}", episodes, "episode") as bar:
-        for start in range(0, episodes, EPISODE_BATCH):
+    policy = check_choice("policy", policy, POLICIES)
+    seeds = _episode_seeds(split, seed, first_episode, episodes, steps_per_episode)
+    asked = {"actions": actions, "image_size": image_size, "layout": layout}
+    viewer = make_core(scene, modalities=modalities, **asked)
+    shares = _checked_shares(missing, viewer.modalities)
+    steps = 0 if policy == "reset" else int(steps_per_episode)
+    states, parts = [], []
+    with progress(None, f"{scene} {split}, {policy}", len(seeds), "episode") as bar:
+        for start in range(0, len(seeds), EPISODE_BATCH):
             batch = seeds[start : start + EPISODE_BATCH]
-            state, row, time = _run(viewer, batch, policy, steps, core)
+            state, part = _run(viewer, batch, policy, steps, asked)
+            part["episode"] += first_episode + start
             states.append(state)
-            rows.append(numbers[start] + row)
-            times.append(time)
+            parts.append(part)
             bar.update(len(batch))
-    whole = type(states[0]).concatenate(states)
-    views = _observe(viewer, whole)
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    state = type(states[0]).concatenate(states)
+    views = _observe(viewer, state)
     viewer.close()
-    return {**views, "episode": np.concatenate(rows), "step": np.concatenate(times), "state": whole}
+    sample = {**views, **columns, "state": state}
+    if missing is not None:
+        sample["present"] = _hide(views, shares, seeds, columns["episode"])
+    return sample
 
 
 def collect_unpaired(
@@ -169,10 +210,15 @@ def collect_unpaired(
     first_episode: int = 0,
     **arguments: Any,
 ) -> dict[str, dict[str, Any]]:
-    """Unpaired samples: for each modality what `collect` brings of that modality alone, from episodes of its own.
+    """Record unpaired samples: {modality: what `collect` returns of it}, from episodes of its own.
 
-    The n-th modality has the n-th run of `episodes` episodes from `first_episode` on; all else as in `collect`.
+    The n-th modality has the n-th run of `episodes` episodes from `first_episode` on; `arguments`
+    are as for `collect`.
     """
+    check_keys("the arguments of collect_unpaired", arguments, _UNPAIRED_ARGUMENTS)
+    names = check_modalities(modalities)
+    episodes = check_whole("episodes", episodes, 1, MAX_ROWS)
+    first_episode = check_whole("first_episode", first_episode)
     return {
         name: collect(
             scene,
@@ -182,46 +228,92 @@ def collect_unpaired(
             first_episode=first_episode + n * episodes,
             **arguments,
         )
-        for n, name in enumerate(check_modalities(modalities))
+        for n, name in enumerate(names)
     }
+
+
+_UNPAIRED_ARGUMENTS = ("seed", "policy", "steps_per_episode", "actions", "image_size", "layout")
+
+
+def _episode_seeds(split: str, seed: int, first: int, episodes: int, steps: int) -> list[int]:
+    """Check how much to collect, and return the seed of each episode."""
+    if not is_whole(episodes) or not is_whole(steps) or episodes < 1 or steps < 0:
+        raise InputError(
+            f"{describe(episodes)} episodes of {describe(steps)} steps: ask for at least 1 of at "
+            "least 0, as whole numbers"
+        )
+    check_whole("episodes", episodes, 1, MAX_ROWS)
+    check_whole("steps_per_episode", steps, 0, MAX_STEPS)
+    check_whole("first_episode", first)
+    episode_seed(split, seed, first + episodes - 1)
+    return [episode_seed(split, seed, number) for number in range(first, first + episodes)]
+
+
+def _checked_shares(missing: Any, modalities: Sequence[str]) -> dict[str, float]:
+    """Check which share of the rows lacks which modality."""
+    if missing is None:
+        return {}
+    check_keys("missing", missing, modalities)
+    if len(modalities) < 2:
+        raise InputError(f"missing is {describe(missing)}: a row has {modalities[0]} alone")
+    return {name: check_number(f"missing[{name!r}]", missing[name], 0, 1) for name in missing}
 
 
 def _run(
     viewer: Core, seeds: Sequence[int], policy: str, steps: int, arguments: dict[str, Any]
-) -> tuple[Any, NDArray[np.int64], NDArray[np.int64]]:
-    """The states of episodes with these seeds, episode after episode, with each one's row and step."""
+) -> tuple[Any, dict[str, NDArray]]:
+    """Return the states and the columns of episodes with these seeds, one after the other."""
     generators = [seeding.np_random(seed)[0] for seed in seeds]
+    running, done = np.arange(len(seeds)), np.zeros(len(seeds), np.bool_)
     if not steps:
-        return viewer.sample_each(generators), np.arange(len(seeds)), np.zeros(len(seeds), np.int64)
-    core = type(viewer)(**{**arguments, "num_envs": len(seeds), "modalities": "attributes"})
-    running = np.arange(len(seeds))
+        return viewer.sample_each(generators), _columns(viewer, running, 0)
+    core = type(viewer)(num_envs=len(seeds), modalities="attributes", **arguments)
     core.place(running, generators)
     act = _policy(core, policy, seeds, steps)
-    states, rows, times = [core.state], [running], [np.zeros(len(seeds), np.int64)]
-    for step in range(1, steps + 1):
-        over = core.step(act(step - 1), running).terminated
+    states, parts = [], []
+    for step in range(steps + 1):
         states.append(core.state[running])
-        rows.append(running)
-        times.append(np.full(len(running), step))
-        running = running[~over[running]]
-        if not len(running):
+        parts.append(_columns(core, running, step))
+        acting = ~done[running]
+        running = running[acting]
+        if step == steps or not len(running):
             break
+        action = act(step)
+        outcome = core.step(action, running)
+        parts[-1]["action"][acting] = action[running]
+        parts[-1]["reward"][acting] = outcome.reward[running]
+        parts[-1]["terminated"][acting] = outcome.terminated[running]
+        parts[-1]["truncated"][acting] = step + 1 == steps
+        done = outcome.terminated
     core.close()
-    order = np.argsort(np.concatenate(rows), kind="stable")
-    return (
-        type(states[0]).concatenate(states)[order],
-        np.concatenate(rows)[order],
-        np.concatenate(times)[order],
-    )
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(columns["episode"], kind="stable")
+    state = type(states[0]).concatenate(states)[order]
+    return state, {name: column[order] for name, column in columns.items()}
 
 
-def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
-    """A function from the step's number to the actions of all rows."""
+def _columns(core: Core, episodes: NDArray[np.int64], step: int) -> dict[str, NDArray]:
+    """Return the columns of one row for each episode, in which nobody has acted yet."""
+    count = len(episodes)
+    continuous = core.actions == "continuous"
+    return {
+        "episode": episodes.copy(),
+        "step": np.full(count, step),
+        "action": np.zeros((count, 3)) if continuous else np.zeros(count, np.int64),
+        "reward": np.zeros(count),
+        "terminated": np.zeros(count, np.bool_),
+        "truncated": np.zeros(count, np.bool_),
+    }
+
+
+def _policy(
+    core: Core, policy: str, seeds: Sequence[int], steps: int
+) -> Callable[[int], NDArray[Any]]:
+    """Return a function from the number of a step to the actions of all rows."""
     if policy == "expert":
         return lambda _: expert_actions(core.scene.name, core.observe()["attributes"], core.actions)
-    rngs = [
-        np.random.default_rng((seed, 1)) for seed in seeds
-    ]  # not the scenes' own: the beginnings stay
+    # not the generators of the scenes: an episode begins alike under every policy
+    rngs = [np.random.default_rng((seed, _ACTING)) for seed in seeds]
     if core.actions == "discrete":
         drawn = np.stack([rng.integers(6, size=steps) for rng in rngs])
     else:
@@ -230,11 +322,10 @@ def _policy(core: Core, policy: str, seeds: Sequence[int], steps: int) -> Any:
 
 
 def _observe(viewer: Core, state: Any) -> dict[str, Any]:
-    """All views of many states."""
+    """Return the observations of many states, observed part by part."""
     views: dict[str, Any] = {}
-    with progress(
-        None, f"{viewer.scene.name} {', '.join(viewer.modalities)}", len(state), "view"
-    ) as bar:
+    text = f"{viewer.scene.name} {', '.join(viewer.modalities)}"
+    with progress(None, text, len(state), "view") as bar:
         for start in range(0, len(state), VIEW_BATCH):
             part = viewer.observe(state[start : start + VIEW_BATCH])
             for name, rows in part.items():
@@ -243,3 +334,26 @@ def _observe(viewer: Core, state: Any) -> dict[str, Any]:
                 views[name][start : start + len(rows)] = rows
             bar.update(min(VIEW_BATCH, len(state) - start))
     return views
+
+
+def _hide(
+    views: dict[str, NDArray],
+    shares: Mapping[str, float],
+    seeds: Sequence[int],
+    episodes: NDArray[np.int64],
+) -> dict[str, NDArray[np.bool_]]:
+    """Draw which rows lack which modality, set it to 0 there, and return masks of what remains."""
+    counts = np.unique(episodes, return_counts=True)[1].tolist()
+    draws = np.concatenate(
+        [
+            np.random.default_rng((seed, _MISSING)).random((count, len(MODALITIES)))
+            for seed, count in zip(seeds, counts, strict=True)
+        ]
+    )[:, [MODALITIES.index(name) for name in views]]
+    limits = np.array([shares.get(name, 0.0) for name in views])
+    present = draws >= limits
+    empty = ~present.any(1)
+    present[empty, (draws[empty] / limits).argmax(1)] = True  # each equally likely to stay
+    for column, name in enumerate(views):
+        views[name][~present[:, column]] = 0
+    return {name: present[:, column].copy() for column, name in enumerate(views)}

@@ -1,8 +1,4 @@
-"""A scripted agent for every scene: attributes in, actions out, a batch at a time.
-
-It goes to the goal, along the axis on which more is left to go, and then turns. Nothing stands between the middle of
-the Factory's floor and where a table begins that a table would not slide along, so the straight way does there too.
-"""
+"""Solves episodes: a policy that reads the attributes, walks to the goal and turns there."""
 
 from typing import Any
 
@@ -11,14 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.core import core_type
 from gw_envs.errors import check_choice
-from gw_envs.observation import values_from_attributes
+from gw_envs.observation import check_attributes, values_from_attributes
 
-SURE = 0.98
-"""Fraction of a tolerance within which it stops: attributes are rounded to float32."""
+MARGIN = 0.98
+"""Fraction of the tolerance within which the expert stops: attributes are rounded to float32."""
 
 
 def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete") -> NDArray[Any]:
-    """What the expert does next.
+    """Return what the expert does next.
 
     Args:
         scene: a name in `gw_envs.scenes.SCENES`.
@@ -26,11 +22,12 @@ def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete")
         actions: "discrete" or "continuous", as the environment was made.
 
     Returns:
-        (N,) int64 indices of actions or (N, 3) float32 in [-1, 1]; without the batch axis for a single vector.
+        (N,) int64 indices of actions or (N, 3) float32 in [-1, 1]; without the batch axis for a
+        single vector.
     """
     check_choice("action mode", actions, ("discrete", "continuous"))
     task = core_type(scene).task
-    values = values_from_attributes(scene, attributes)
+    values = values_from_attributes(scene, check_attributes(scene, attributes))
     across, along = task.goal[0] - values["x"], task.goal[1] - values["y"]
     turn = (task.goal[2] - values["rotation"] + np.pi) % (2 * np.pi) - np.pi
     if actions == "continuous":
@@ -39,5 +36,5 @@ def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete")
     sideways = np.where(across > 0, 3, 2)
     upright = np.where(along > 0, 0, 1)
     go = np.where(np.abs(across) >= np.abs(along), sideways, upright)
-    far = np.hypot(across, along) > SURE * task.tolerance
+    far = np.hypot(across, along) > MARGIN * task.tolerance
     return np.where(far, go, np.where(turn > 0, 4, 5))

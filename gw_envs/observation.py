@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.compiled import compiled
+from gw_envs.errors import InputError, check_array, describe
 from gw_envs.scenes import Scene, get_scene
 
 MODALITIES = ("image", "attributes", "language")
@@ -163,3 +164,18 @@ def values_from_attributes(scene: str, vectors: ArrayLike) -> dict[str, NDArray]
             scaled = (part + 1.0) * ((field.high - field.low) / 2.0) + field.low
             values[field.name] = scaled if field.width > 1 else scaled[..., 0]
     return values
+
+
+def check_attributes(scene: str, vectors: ArrayLike) -> NDArray:
+    """Return attribute vectors as an array; InputError if they can't be those of a scene.
+
+    A model's output may lie somewhat outside of [-1, 1]; numbers beyond [-2, 2], NaN among them,
+    are refused.
+    """
+    array = check_array("attributes", vectors, low=-2.0, high=2.0)
+    width = get_scene(scene).attribute_width
+    if array.ndim not in (1, 2) or array.shape[-1] < width:
+        raise InputError(
+            f"attributes are {describe(array)}: {scene} has vectors (N, {width}), or ({width},)"
+        )
+    return array

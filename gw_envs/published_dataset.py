@@ -1,16 +1,17 @@
-"""The published Simple Shapes dataset's layout on disk (github.com/ruflab/simple-shapes-dataset), read and written.
+"""Reads and writes the published Simple Shapes dataset (github.com/ruflab/simple-shapes-dataset).
 
-A split is a folder `SPLIT/` of pictures `K.png`, 32 x 32 RGB, with `SPLIT_labels.npy` and `SPLIT_captions.npy` beside
-it. A row of labels is twelve float32 numbers: class, x, y and size in pixels (y upwards), rotation in radians, red,
-green, blue, then hue, lightness and saturation as OpenCV stores them, and a number that belongs to no modality.
+A split is a folder `SPLIT/` of pictures `K.png`, 32 x 32 RGB, with `SPLIT_labels.npy` and
+`SPLIT_captions.npy` beside it. A row of labels is twelve float32 numbers: class, x, y and size in
+pixels (y upwards), rotation in radians, red, green, blue, then hue, lightness and saturation as
+OpenCV stores them, and a number that belongs to no modality.
 """
 
 import os
 import shutil
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gw_envs.display import opencv
+from gw_envs.errors import InputError, check_array, check_flag, check_path, describe
 from gw_envs.files import whole_folder, write_atomically
 from gw_envs.language import sentences
 from gw_envs.observation import attributes_from_values
@@ -29,12 +31,17 @@ PUBLISHED_SPLITS = ("train", "val", "test")
 """The splits, as their files are named."""
 
 COLUMNS = 12
-"""Numbers in a row of labels; the last four are not part of a scene and may be missing when read."""
+"""Numbers in a row of labels; the last four belong to no scene and may be missing when read."""
 
 SCENE_COLUMNS = 8
 READERS = 4
 """Threads that read pictures."""
 RENDER_BATCH = 1024
+
+_RANGES = ((0, len(SHAPES) - 1), *[(0, CANVAS)] * 3, (-100, 100), *[(-0.5, 255.5)] * 3)
+"""Smallest and largest number of each scene column that a label can have."""
+
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def load_published(path: str | Path, split: str, trust: bool = False) -> dict[str, Any]:
@@ -43,17 +50,20 @@ def load_published(path: str | Path, split: str, trust: bool = False) -> dict[st
     Args:
         path: the folder that holds it.
         split: "train", "val" or "test".
-        trust: whether captions may be read that are stored as pickled objects, which can run code when they are read.
+        trust: read captions that are stored as pickled objects, which can run code.
 
     Returns:
-        A dict of `image` (N, 32, 32, 3) uint8, `attributes` (N, 11) float32 as environments show them, `caption` (N,)
-        str, `labels` (N, 8 to 12) float32 as stored, and `state`, N scenes whose wording seed is their number.
+        A dict of `image` (N, 32, 32, 3) uint8, `attributes` (N, 11) float32 as environments show
+        them, `caption` (N,) str, `labels` (N, 8 to 12) float32 as stored, and `state`, N scenes
+        whose wording seed is their number.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
-        ValueError: an unknown split, or files that are damaged or do not fit each other; the message names them.
+        InputError: an unknown split, or files that are damaged or contradict each other; the
+            message names them.
     """
-    folder = _checked(path, split)
+    folder = _split_folder(path, split)
+    trust = check_flag("trust", trust)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"there is no folder {folder}: point to the one that holds {split!r} and its files"
@@ -79,32 +89,31 @@ def export_published(
     captions: Sequence[str] | NDArray[np.str_] | None = None,
     labels: NDArray[np.float32] | None = None,
 ) -> None:
-    """Write scenes as a split; each file is there whole or not at all, the labels last.
+    """Write scenes as a split; each file appears whole or not at all, the labels last.
 
     Args:
-        path: the folder to write into, made if it is not there.
+        path: the folder to write into, made if it is missing.
         split: "train", "val" or "test".
         state: N scenes, or one. Rotations are stored as float32; all else is kept exactly.
         captions: N sentences; those of the environments by default.
-        labels: (N, 12) labels as read, whose last four columns are kept; by default OpenCV's conversion of the color,
-            and 0.
+        labels: (N, 12) labels as read, whose last four columns are kept; by default OpenCV's
+            conversion of the color, and 0.
 
     Raises:
-        FileExistsError: the split is there already.
-        ValueError: an unknown split, or captions or labels of another number than the scenes.
+        FileExistsError: the split exists already.
+        InputError: an unknown split, or captions or labels that do not fit the scenes.
     """
-    folder, state = _checked(path, split), state.batched()
+    folder = _split_folder(path, split)
+    if not isinstance(state, SimpleShapesState):
+        raise InputError(f"state is {describe(state)}: give a SimpleShapesState")
+    state = state.batched()
     labels_path = folder.with_name(f"{split}_labels.npy")
     if labels_path.exists():
         raise FileExistsError(
             f"{labels_path} is there already: delete the split or name another folder"
         )
     table = _labels(state, labels)
-    texts = np.asarray(sentences(state) if captions is None else captions, dtype=np.str_)
-    if texts.shape != (len(state),):
-        raise ValueError(
-            f"captions of shape {texts.shape} for {len(state)} scenes: give one for each"
-        )
+    texts = _texts(sentences(state) if captions is None else captions, len(state))
     if folder.is_dir():  # without labels: what an interrupted export left
         shutil.rmtree(folder)
     with whole_folder(folder) as temporary:
@@ -113,64 +122,83 @@ def export_published(
     write_atomically(labels_path, lambda file: np.save(file, table))
 
 
-def _checked(path: str | Path, split: str) -> Path:
-    if split not in PUBLISHED_SPLITS:
-        raise ValueError(
-            f"unknown split {split!r}: the published splits are {', '.join(PUBLISHED_SPLITS)}"
+def _split_folder(path: str | Path, split: str) -> Path:
+    """Check where a split is, and return the folder of its pictures."""
+    if not isinstance(split, str) or split not in PUBLISHED_SPLITS:
+        raise InputError(
+            f"unknown split {describe(split)}: the published splits are "
+            f"{', '.join(PUBLISHED_SPLITS)}"
         )
-    return Path(path) / split
+    return check_path("path", path) / split
 
 
 def _read_array(path: Path, trust: bool = False) -> NDArray:
-    """An array from a .npy file; objects only if trusted."""
+    """Read an array from a .npy file; objects only if trusted."""
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no {path}: a split has labels and captions beside its folder of pictures"
         )
     try:
         with path.open("rb") as file:
-            read_header = (
-                npy.read_array_header_1_0
-                if npy.read_magic(file) == (1, 0)
-                else npy.read_array_header_2_0
-            )
-            pickled = read_header(file)[2].hasobject
-        if trust or not pickled:
-            return np.load(path, allow_pickle=pickled)
-    except (ValueError, EOFError, OSError, UnpicklingError) as error:
-        raise ValueError(
-            f"{path} is damaged, it cannot be read as an array: write or download it again"
-        ) from error
-    raise ValueError(
-        f"{path} holds pickled objects, which can run code when read: pass trust=True if you trust them"
+            old = npy.read_magic(file) == (1, 0)
+            read_header = npy.read_array_header_1_0 if old else npy.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+            stored = path.stat().st_size - file.tell()
+        cut = not dtype.hasobject and stored < dtype.itemsize * np.prod(shape, dtype=object)
+        if not cut and (trust or not dtype.hasobject):
+            return np.load(path, allow_pickle=dtype.hasobject)
+    except Exception as error:  # damaged headers and pickles raise almost any exception
+        raise _damaged(path) from error
+    if cut:
+        raise _damaged(path)
+    raise InputError(
+        f"{path} holds pickled objects, which can run code when read: pass trust=True if you trust "
+        "them"
+    )
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(
+        f"{path} is damaged, it cannot be read as an array: write or download it again"
     )
 
 
 def _read_labels(path: Path) -> NDArray[np.float32]:
+    """Read labels; each row must be a scene."""
     labels = _read_array(path)
     if labels.ndim != 2 or labels.shape[1] < SCENE_COLUMNS or labels.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path} holds {labels.dtype} of shape {labels.shape}: labels are (N, {COLUMNS}) numbers"
+        raise InputError(
+            f"{path} holds {labels.dtype} of shape {labels.shape}: "
+            f"labels are (N, {COLUMNS}) numbers"
         )
-    if not np.isfinite(labels).all() or not np.isin(labels[:, 0], range(len(SHAPES))).all():
-        raise ValueError(
-            f"{path} has a row that is no scene: a number is not finite, or a class is not 0, 1 or 2"
+    low, high = np.array(_RANGES).T
+    scenes, rest = labels[:, :SCENE_COLUMNS], labels[:, SCENE_COLUMNS:]
+    inside = (scenes >= low) & (scenes <= high)  # NaN compares false
+    whole = scenes[:, 0] == np.round(scenes[:, 0])
+    storable = np.abs(rest) <= np.finfo(np.float32).max
+    wrong = ~(inside.all(1) & whole & storable.all(1))
+    if wrong.any():
+        raise InputError(
+            f"{path} has a row that is no scene, row {wrong.argmax()}: classes are 0, 1 or 2, "
+            f"positions and sizes 0 to {CANVAS}, colors 0 to 255"
         )
     return labels.astype(np.float32)
 
 
 def _read_captions(path: Path, count: int, trust: bool) -> NDArray[np.str_]:
+    """Read one caption for each label."""
     captions = _read_array(path, trust)
     if captions.shape != (count,):
-        raise ValueError(
+        raise InputError(
             f"{path} holds captions of shape {captions.shape}, but there are {count} labels"
         )
     if captions.dtype.kind != "U" and not all(isinstance(caption, str) for caption in captions):
-        raise ValueError(f"{path} holds {captions.dtype}: captions are text")
+        raise InputError(f"{path} holds {captions.dtype}: captions are text")
     return captions.astype(np.str_)
 
 
 def _state(labels: NDArray[np.float32]) -> SimpleShapesState:
+    """Return the scenes of labels."""
     x, y, size, rotation = labels[:, 1:5].T.astype(np.float64)
     rgb = np.clip(np.round(labels[:, 5:8]), 0, 255).astype(np.uint8)
     seeds = np.arange(len(labels))
@@ -179,55 +207,54 @@ def _state(labels: NDArray[np.float32]) -> SimpleShapesState:
     )
 
 
+def _texts(captions: Any, count: int) -> NDArray[np.str_]:
+    """Check captions, and return (count,) strings."""
+    texts = [captions] if isinstance(captions, str) or not np.iterable(captions) else list(captions)
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"captions are {describe(captions)}: give text")
+    if isinstance(captions, str) or len(texts) != count:
+        raise InputError(f"{len(texts)} captions for {count} scenes: give one for each, as a list")
+    return np.array(texts, dtype=np.str_)
+
+
 def _labels(state: SimpleShapesState, known: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """(N, COLUMNS) float32: the scenes, and the last columns of `known`."""
-    if known is not None and np.shape(known) != (len(state), COLUMNS):
-        raise ValueError(
-            f"labels of shape {np.shape(known)} for {len(state)} scenes: give ({len(state)}, {COLUMNS})"
-        )
+    """Return (N, COLUMNS) float32: the scenes, and the last columns of `known`."""
     table = np.zeros((len(state), COLUMNS), np.float32)
     for column, values in enumerate((state.shape, state.x, state.y, state.size, state.rotation)):
         table[:, column] = values
-    table[:, 4] = np.minimum(
-        table[:, 4], np.nextafter(np.float32(2 * np.pi), np.float32(0))
-    )  # below a whole turn
+    below_a_turn = np.nextafter(np.float32(2 * np.pi), np.float32(0))
+    table[:, 4] = np.minimum(table[:, 4], below_a_turn)
     table[:, 5:8] = state.rgb
     if known is not None:
+        if np.shape(known) != table.shape:
+            raise InputError(
+                f"labels are {describe(known)} for {len(state)} scenes: give {table.shape}"
+            )
+        largest = float(np.finfo(np.float32).max)
+        known = check_array("labels", known, low=-largest, high=largest)
         table[:, SCENE_COLUMNS:] = known[:, SCENE_COLUMNS:]
     elif len(state):
-        table[:, 8:11] = opencv().cvtColor(
-            np.ascontiguousarray(state.rgb)[:, None], opencv().COLOR_RGB2HLS
-        )[:, 0]
+        pixels = np.ascontiguousarray(state.rgb)[:, None]
+        table[:, 8:11] = opencv().cvtColor(pixels, opencv().COLOR_RGB2HLS)[:, 0]
     return table
 
 
 def _read_images(folder: Path, count: int) -> NDArray[np.uint8]:
-    """(count, 32, 32, 3): the pictures 0.png, 1.png and so on."""
+    """Read the pictures 0.png, 1.png and so on: (count, 32, 32, 3)."""
     pictures = sum(entry.name.endswith(".png") for entry in os.scandir(folder))
     if pictures != count:
-        raise ValueError(
+        raise InputError(
             f"{folder} holds {pictures} pictures for {count} labels: write or download it again"
         )
     images = np.empty((count, CANVAS, CANVAS, 3), np.uint8)
 
     def read(number: int) -> None:
-        path = folder / f"{number}.png"
-        stored = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-        picture = opencv().imdecode(stored, opencv().IMREAD_COLOR) if len(stored) else None
-        if picture is None:
-            raise ValueError(
-                f"{path} is missing or cannot be read as a picture: write or download it again"
-            )
-        if picture.shape != images.shape[1:]:
-            found = f"{picture.shape[1]} x {picture.shape[0]} pixels"
-            raise ValueError(f"{path} has {found}: pictures have {CANVAS} x {CANVAS}")
-        images[number] = picture[..., ::-1]
+        images[number] = _read_image(folder / f"{number}.png")
 
     with ThreadPoolExecutor(READERS) as pool:
+        reads = pool.map(read, range(count))
         try:
-            for _ in progress(
-                pool.map(read, range(count)), f"reading {folder.name}", count, "picture"
-            ):
+            for _ in progress(reads, f"reading {folder.name}", count, "picture"):
                 pass
         except ValueError:
             pool.shutdown(cancel_futures=True)
@@ -235,7 +262,38 @@ def _read_images(folder: Path, count: int) -> NDArray[np.uint8]:
     return images
 
 
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    """Read one picture (32, 32, 3); its checksums and size are checked before it is decoded."""
+    stored = path.read_bytes() if path.is_file() else b""
+    if not _is_whole_png(stored):
+        raise InputError(
+            f"{path} is missing or cannot be read as a picture: write or download it again"
+        )
+    width, height = (int.from_bytes(stored[at : at + 4], "big") for at in (16, 20))
+    if (width, height) != (CANVAS, CANVAS):
+        raise InputError(f"{path} has {width} x {height} pixels: pictures have {CANVAS} x {CANVAS}")
+    picture = opencv().imdecode(np.frombuffer(stored, np.uint8), opencv().IMREAD_COLOR)
+    if picture is None or picture.shape != (CANVAS, CANVAS, 3):
+        raise InputError(f"{path} cannot be read as a picture: write or download it again")
+    return picture[..., ::-1]
+
+
+def _is_whole_png(stored: bytes) -> bool:
+    """Return whether bytes are a PNG file whose pieces all have their checksum."""
+    if not stored.startswith(_PNG_START) or not stored.endswith(_PNG_END):
+        return False
+    at = len(_PNG_START)
+    while at < len(stored):
+        end = at + 8 + int.from_bytes(stored[at : at + 4], "big")
+        checksum = int.from_bytes(stored[end : end + 4], "big")
+        if end + 4 > len(stored) or zlib.crc32(stored[at + 4 : end]) != checksum:
+            return False
+        at = end + 4
+    return True
+
+
 def _write_images(folder: Path, state: SimpleShapesState) -> None:
+    """Draw scenes into the files 0.png, 1.png and so on."""
     for start in progress(range(0, len(state), RENDER_BATCH), f"writing {folder.name}"):
         for number, picture in enumerate(render(state[start : start + RENDER_BATCH]), start):
             stored = opencv().imencode(".png", picture[..., ::-1])[1]

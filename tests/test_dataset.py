@@ -20,6 +20,7 @@ from gw_envs.dataset import (
     make_core,
     save_shards,
 )
+from gw_envs.errors import InputError
 from gw_envs.expert import expert_actions
 from gw_envs.language import sentences
 from gw_envs.observation import values_from_attributes
@@ -77,6 +78,70 @@ def test_collecting_is_what_environments_show(scene):
     env.close()
 
 
+@every_scene
+@pytest.mark.parametrize("policy", ["random", "expert"])
+@pytest.mark.parametrize("actions", ["discrete", "continuous"])
+def test_collected_steps_are_what_environments_return(scene, policy, actions):
+    """Row t holds the action taken on its observation, and what `env.step` returned for it."""
+    limit = 9
+    sample = collect(
+        scene,
+        "test",
+        4,
+        policy=policy,
+        actions=actions,
+        modalities="attributes",
+        steps_per_episode=limit,
+        first_episode=1,
+    )
+    shape = (len(sample["step"]), 3) if actions == "continuous" else (len(sample["step"]),)
+    assert sample["action"].shape == shape
+    env = gym.make(IDS[scene], actions=actions, modalities="attributes", max_episode_steps=limit)
+    for episode in range(1, 5):
+        *rows, last = np.flatnonzero(sample["episode"] == episode)
+        env.reset(seed=episode_seed("test", 0, episode))
+        for row in rows:
+            shown, reward, terminated, truncated, _ = env.step(sample["action"][row])
+            assert np.array_equal(shown["attributes"], sample["attributes"][row + 1])
+            assert sample["reward"][row] == reward
+            assert (sample["terminated"][row], sample["truncated"][row]) == (terminated, truncated)
+        assert terminated or truncated
+        assert not sample["action"][last].any()
+        assert (sample["reward"][last], sample["terminated"][last]) == (0, False)
+        assert not sample["truncated"][last]
+    env.close()
+
+
+def test_episodes_that_nobody_acts_in_have_empty_steps():
+    sample = collect("simple_shapes", "train", 3, modalities="attributes")
+    assert sample["action"].tolist() == [0, 0, 0]
+    assert sample["reward"].tolist() == [0, 0, 0]
+    assert not sample["terminated"].any()
+    assert not sample["truncated"].any()
+
+
+def test_missing_modalities_are_masked():
+    arguments = {"policy": "random", "steps_per_episode": 9}
+    whole = collect("simple_shapes", "train", 60, **arguments)
+    shares = {"image": 0.25, "attributes": 0.5}
+    sample = collect("simple_shapes", "train", 60, **arguments, missing=shares)
+    present = sample["present"]
+    assert list(present) == ["image", "attributes", "language"]
+    for name, mask in present.items():
+        assert mask.dtype == bool
+        assert np.array_equal(sample[name][mask], whole[name][mask])
+        assert not sample[name][~mask].any()
+        assert abs(1 - mask.mean() - shares.get(name, 0.0)) < 0.08
+    later = collect("simple_shapes", "train", 20, **arguments, missing=shares, first_episode=40)
+    assert np.array_equal(later["present"]["image"], present["image"][whole["episode"] >= 40])
+    everything = dict.fromkeys(("image", "attributes"), 1.0)
+    alone = collect(
+        "simple_shapes", "train", 60, modalities=("image", "attributes"), missing=everything
+    )["present"]
+    assert (alone["image"] ^ alone["attributes"]).all()  # one of the two always stays
+    assert 15 < alone["image"].sum() < 45
+
+
 def test_splits_share_no_seed():
     last = 2**28 - 1
     seeds = {
@@ -122,6 +187,23 @@ def test_unpaired_samples_share_no_episode():
 )
 def test_wrong_collecting(change, message):
     with pytest.raises(ValueError, match=message):
+        collect(**{"scene": "simple_shapes", "split": "train", "episodes": 2, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"missing": {"smell": 0.5}}, "missing has the unknown key 'smell'"),
+        ({"missing": {"image": 2}}, "a finite number from 0 to 1"),
+        ({"missing": {"image": 0.5}, "modalities": "image"}, "a row has image alone"),
+        ({"episodes": 1.5}, "1.5 episodes"),
+        ({"episodes": 2**40}, "episodes is 1099511627776: give a whole number from 1 to"),
+        ({"first_episode": 2**32}, "they must lie in"),
+        ({"seed": None}, "seed None"),
+    ],
+)
+def test_more_wrong_collecting(change, message):
+    with pytest.raises(InputError, match=message):
         collect(**{"scene": "simple_shapes", "split": "train", "episodes": 2, **change})
 
 
@@ -188,6 +270,78 @@ def test_shards_come_back(scene, tmp_path):
         save_shards(tmp_path / "shards", sample)
 
 
+def test_shards_keep_presence(tmp_path):
+    sample = collect("simple_shapes", "train", 7, missing={"image": 0.5, "language": 0.5})
+    save_shards(tmp_path / "shards", sample, rows_per_shard=3)
+    assert digest(plain(load_shards(tmp_path / "shards"))) == digest(plain(sample))
+
+
+MANIFEST_FAULTS = {
+    "path outside": lambda m: m["shards"][0].update(file="../secret/shard-00000.npz"),
+    "absolute path": lambda m: m["shards"][0].update(file="/etc/passwd"),
+    "file is a number": lambda m: m["shards"][0].update(file=3),
+    "no shards": lambda m: m.update(shards=[]),
+    "shards are text": lambda m: m.update(shards="shard-00000.npz"),
+    "shards are lists": lambda m: m.update(shards=[["shard-00000.npz", 2]]),
+    "rows are text": lambda m: m["shards"][0].update(rows="2"),
+    "rows are negative": lambda m: m["shards"][0].update(rows=-2),
+    "rows do not add up": lambda m: m.update(rows=5),
+    "rows are True": lambda m: m.update(rows=True),
+    "arrays are numbers": lambda m: m.update(arrays=[1, 2]),
+    "arrays are missing": lambda m: m.pop("arrays"),
+    "rows are missing": lambda m: m.pop("rows"),
+    "shards are missing": lambda m: m.pop("shards"),
+    "state is missing": lambda m: m.pop("state"),
+    "state is unknown": lambda m: m.update(state="KitchenState"),
+    "state is a list": lambda m: m.update(state=[]),
+    "state is forgotten": lambda m: m.update(state=None),
+    "another scene's state": lambda m: m.update(state="FactoryState"),
+    "a field of the state is forgotten": lambda m: m["arrays"].remove("state.x"),
+    "notes are text": lambda m: m.update(about="notes"),
+}
+
+
+@pytest.mark.parametrize("fault", MANIFEST_FAULTS)
+def test_wrong_manifests_are_refused(fault, tmp_path):
+    folder = tmp_path / "shards"
+    save_shards(folder, collect("simple_shapes", "train", 4, modalities="attributes"), 2)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    MANIFEST_FAULTS[fault](manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "secret").mkdir()
+    shutil.copy(folder / "shard-00000.npz", tmp_path / "secret")
+    with pytest.raises(InputError) as caught:
+        load_shards(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "3", "null", '"text"'])
+def test_manifests_that_are_no_objects(text, tmp_path):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match="damaged"):
+        load_shards(tmp_path)
+
+
+def test_every_damaged_byte_of_a_shard_is_noticed_or_harmless(tmp_path):
+    folder = tmp_path / "shards"
+    sample = collect("simple_shapes", "train", 1, modalities="attributes")
+    save_shards(folder, sample)
+    shard = folder / "shard-00000.npz"
+    whole = shard.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for place in rng.choice(len(whole), 150, replace=False):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        shard.write_bytes(damaged)
+        try:
+            assert digest(plain(load_shards(folder))) == digest(plain(sample))
+        except InputError:
+            refused += 1
+    assert refused > 75  # the rest are times and other notes of the archive
+
+
 def test_damaged_shards_are_told(tmp_path):
     folder = tmp_path / "shards"
     with pytest.raises(FileNotFoundError, match=r"no .*manifest.json"):
@@ -211,6 +365,34 @@ def test_damaged_shards_are_told(tmp_path):
         (folder / "manifest.json").write_text(text)
         with pytest.raises(ValueError, match=message):
             load_shards(folder)
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (None, "give a dict of arrays"),
+        ({3: np.zeros(2)}, "the key 3"),
+        ({"file": np.zeros(2)}, "the key 'file'"),
+        ({"../a": np.zeros(2)}, "the key '../a'"),
+        ({"a": [[1], [1, 2]]}, "a is no array"),
+        ({"a": 1.0}, "plain arrays of one length"),
+        ({"a": np.zeros((0, 3))}, "plain arrays of one length"),
+        ({"present": np.ones(2, bool)}, "present is"),
+        ({"present": {"smell": np.ones(2, bool)}}, "present is"),
+        ({"present": {"image": np.ones(2)}}, "give \\(M,\\) booleans"),
+    ],
+)
+def test_samples_that_shards_refuse(sample, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        save_shards(tmp_path / "wrong", sample)
+    assert not list(tmp_path.iterdir())
+
+
+def test_notes_that_shards_refuse(tmp_path):
+    for notes in ({"a": object()}, {"b": float("nan")}, {"c": {1j: 2}}):
+        with pytest.raises(InputError, match=f"the notes {min(notes)} can't be written"):
+            save_shards(tmp_path / "wrong", {"x": np.zeros(3)}, **notes)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_shards_do_not_take(tmp_path):

@@ -1,4 +1,4 @@
-"""The published dataset's layout on disk: read, written, and what is told of files that are wrong."""
+"""The published dataset on disk is read and written, and wrong files are refused by name."""
 
 import shutil
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from rollouts import digest
 
 from gw_envs.dataset import export_published, load_published
+from gw_envs.errors import InputError
 from gw_envs.language import sentences
 from gw_envs.simple_shapes import SimpleShapesState, render
 
@@ -125,7 +126,49 @@ def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def changed_label(column: int, value: float):
+    """Return a function that stores labels as float64 with one number changed."""
+
+    def change(path: Path) -> None:
+        labels = np.load(path).astype(np.float64)
+        labels[1, column] = value
+        np.save(path, labels)
+
+    return change
+
+
+def huge_header(path: Path) -> None:
+    """Claim a terabyte of labels in a file of a few bytes."""
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2**35, 8)}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def flip(at: int):
+    """Return a function that changes one bit of a file."""
+
+    def change(path: Path) -> None:
+        stored = bytearray(path.read_bytes())
+        stored[at] ^= 1
+        path.write_bytes(stored)
+
+    return change
+
+
+UNREADABLE = r"train/2.png is missing or cannot be read"
+
 WRONG_FILES = [
+    *[
+        ("train_labels.npy", changed_label(column, value), InputError, "no scene, row 1")
+        for column, value in (
+            *((0, 0.5), (0, 3), (1, 1e300), (1, 33), (2, -1), (3, -1e300)),
+            *((4, 1e30), (5, 300), (7, -2), (11, 1e300), (11, np.nan)),
+        )
+    ],
+    ("train_labels.npy", huge_header, InputError, "train_labels.npy is damaged"),
+    ("train/2.png", lambda p: p.write_bytes(p.read_bytes()[:-30]), InputError, UNREADABLE),
+    ("train/2.png", flip(18), InputError, UNREADABLE),
+    ("train/2.png", flip(60), InputError, UNREADABLE),
     ("train", remove, FileNotFoundError, "no folder .*train"),
     ("train_labels.npy", remove, FileNotFoundError, "no .*train_labels.npy"),
     ("train_captions.npy", remove, FileNotFoundError, "no .*train_captions.npy"),

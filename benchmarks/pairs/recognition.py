@@ -12,7 +12,7 @@ from benchmarks.harness.cells import Place
 from benchmarks.harness.observed import observed
 from benchmarks.pairs.models import domains_of
 from gw_agents.learning.latents import encode_rows
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 
 LABELS = {"simple_shapes": ("shape",), "factory": ("color family", "region")}
 """What is told apart in each scene, by name in `gw_envs.labels`."""
@@ -43,6 +43,6 @@ def splits_of(
     domains = domains_of(place, scene, modalities)
     splits = {}
     for name, rows in {"train": train, **observed(scene, "test", episodes)}.items():
-        classes = {label: TASKS[scene][label](rows["attributes"]) for label in LABELS[scene]}
+        classes = {label: CLASS_LABELS[scene][label](rows["attributes"]) for label in LABELS[scene]}
         splits[name] = Split(encode_rows(domains, rows), classes)
     return splits
