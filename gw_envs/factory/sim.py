@@ -1,7 +1,8 @@
-"""The physics of the Factory, and the only file that imports PyBullet.
+"""Simulate the Factory with PyBullet, which no other file imports.
 
-The table hangs on three joints, along x, along y and about the vertical, so that it can neither leave the floor nor
-tip. Motors hold each joint at the speed asked for as far as a bounded force can; walls and landmarks are in the way.
+The table hangs on three joints, along x, along y and about the vertical, so that it can neither
+leave the floor nor tip. A motor with a bounded force holds each joint at the speed that the action
+asks for; walls and landmarks stop the table.
 """
 
 import os
@@ -23,17 +24,17 @@ STEP_SECONDS = 0.2
 SUBSTEPS = 10
 """Ticks of the simulation in one step: at full speed a corner moves 2 cm a tick."""
 RUBBER = 0.015
-"""Metres by which obstacles are thicker than they look: a corner sinks in as far before it is pushed back."""
+"""Metres by which obstacles are thicker than they look, because a corner sinks in a little."""
 MASSES = (0.1, 0.1, 10.0)
-"""Of the two slides and of the table, in kg."""
+"""Kilograms of the slide along x, of the slide along y, and of the table."""
 MOTOR_LIMITS = (120.0, 120.0, 20.0)
-"""Most that the motors give: newtons along x and y, newton metres about the vertical."""
+"""Largest forces of the motors: newtons along x and y, newton metres about the vertical."""
 FRICTION = 0.2
-"""Coefficient of the table's sides; that of the obstacles is 0.5, and the two are multiplied."""
+"""Coefficient of the table's sides; Bullet multiplies it with the obstacles' 0.5."""
 STOPPED = 1e-6
-"""Metres or radians by which a step that met nothing may miss what was asked."""
+"""Metres or radians by which a free step may miss the pose that was asked for."""
 HEIGHT = 0.2
-"""Half the height of every body, in metres: only its plan matters."""
+"""Half the height of every body in metres; all motion is horizontal."""
 SOLVER = {
     "fixedTimeStep": STEP_SECONDS / SUBSTEPS,
     "numSolverIterations": 10,
@@ -43,6 +44,7 @@ SOLVER = {
 }
 
 JOINTS = (0, 1, 2)
+TURN = 2 * np.pi
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 ORIGIN = (0.0, 0.0, 0.0)
 _THICK = 0.5  # half the thickness of the walls, metres
@@ -84,9 +86,21 @@ def bullet() -> ModuleType:
 
 
 def connect(owner: object) -> tuple[int, weakref.finalize]:
-    """A new PyBullet world without a window, and the function that frees it, which `owner`'s end calls too.
+    """Open a PyBullet world without a window.
 
-    Raises RuntimeError if no more can be made. A world takes 28 MB, whatever is in it.
+    Returns its number and the function that frees it; the end of `owner` frees it, too. Raises
+    RuntimeError if no more worlds can be opened.
+
+    A world takes 28 MB, whatever is in it, because Bullet fills at once what it allocates: 16 MB of
+    buffers for bulk data, 7 MB of pools for 4,096 contacts, 5 MB for a picture of 640 x 480 pixels.
+    PyBullet has no parameter for these sizes. Sharing a world would save memory, but a scene's
+    steps would no longer be equal to the bit to those of the scene alone:
+
+    - Of 24 scenes in one world, with tables that pass through one another, 16 differed within 60
+      steps, each from when its table first touched two obstacles: a world has one list of contacts,
+      and Bullet solves them in the order of that list.
+    - Of three scenes that took turns in one world with `saveState` and `restoreState`, one differed
+      in half of its steps. Saving also takes as long as several steps.
     """
     client = bullet().connect(bullet().DIRECT)
     if client < 0:
@@ -97,19 +111,24 @@ def connect(owner: object) -> tuple[int, weakref.finalize]:
 
 
 class FactorySimulation:
-    """The physics of one scene, in a PyBullet world of its own.
+    """Simulate one scene in a PyBullet world of its own.
 
-    What follows a `reset` depends on its arguments and on the steps alone, to the bit: every reset builds the world
-    anew, because Bullet's caches of contacts would otherwise carry something over.
+    What follows a `reset` depends on its arguments and on the steps alone, to the bit. Every reset
+    builds the world again, because Bullet's cached contacts would otherwise carry over.
     """
 
     def __init__(self) -> None:
         self._client: int | None = None
         self._table = -1
-        self._pose = np.zeros(3)
+        self._pose = [0.0, 0.0, 0.0]
 
     def reset(self, pose: ArrayLike, landmarks: ArrayLike) -> None:
-        """Put the table at `pose` (3,), x and y in metres and the rotation in radians, among `landmarks` (4, 2)."""
+        """Put the table at a pose among the landmarks.
+
+        Args:
+            pose: (3,) x and y in metres, and the rotation in radians.
+            landmarks: (4, 2) centres in metres.
+        """
         if self._client is None:
             self._client, self._free = connect(self)
         pybullet = bullet()
@@ -117,23 +136,24 @@ class FactorySimulation:
         pybullet.setPhysicsEngineParameter(**SOLVER, physicsClientId=self._client)
         self._add_obstacles(np.asarray(landmarks, dtype=np.float64).tolist())
         self._table = self._add_table()
-        self._pose = np.array(pose, dtype=np.float64)
+        self._pose = np.asarray(pose, dtype=np.float64).tolist()
 
     def step(self, velocity: ArrayLike) -> tuple[NDArray[np.float64], bool]:
         """Drive the table for 0.2 s of simulated time.
 
         Args:
-            velocity: (3,) metres a second along x and y of the floor, and radians a second counter-clockwise.
+            velocity: (3,) metres a second along x and y of the floor, and radians a second
+                counter-clockwise.
 
         Returns:
-            The pose (3,) it ends at, its rotation in [0, 2 pi), and whether something was in its way.
+            The pose (3,) where the table ends, its rotation in [0, 2 pi), and whether something
+            stopped it.
         """
         if self._client is None:
             raise RuntimeError("reset the simulation before the first step")
         pybullet, client = bullet(), self._client
-        asked = np.asarray(velocity, dtype=np.float64)
-        speeds = asked.tolist()
-        for joint, place, speed in zip(JOINTS, self._pose.tolist(), speeds, strict=True):
+        speeds = np.asarray(velocity, dtype=np.float64).tolist()
+        for joint, place, speed in zip(JOINTS, self._pose, speeds, strict=True):
             pybullet.resetJointState(self._table, joint, place, speed, physicsClientId=client)
         pybullet.setJointMotorControlArray(
             self._table,
@@ -145,36 +165,36 @@ class FactorySimulation:
         )
         for _ in range(SUBSTEPS):
             pybullet.stepSimulation(physicsClientId=client)
-        reached = np.array(
-            [
-                state[0]
-                for state in pybullet.getJointStates(self._table, JOINTS, physicsClientId=client)
-            ]
-        )
-        collided = bool(np.abs(reached - self._pose - asked * STEP_SECONDS).max() > STOPPED)
-        turn = reached[2] % (2 * np.pi)
+        states = pybullet.getJointStates(self._table, JOINTS, physicsClientId=client)
+        reached = [state[0] for state in states]
+        missed = [
+            abs(end - start - speed * STEP_SECONDS)
+            for end, start, speed in zip(reached, self._pose, speeds, strict=True)
+        ]
+        turn = reached[2] % TURN
         reached[2] = (
-            0.0 if turn == 2 * np.pi else turn
+            0.0 if turn == TURN else turn
         )  # a tiny negative angle rounds up to a whole turn
         self._pose = reached
-        return reached.copy(), collided
+        return np.array(reached), max(missed) > STOPPED
 
     def close(self) -> None:
-        """Free the world; a later `reset` makes a new one."""
+        """Free the world; a later `reset` opens another."""
         if self._client is not None:
             self._free()
             self._client = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled or copied; TypeError while a world is open: Bullet's contacts cannot be carried over."""
+        """Return what is copied or pickled; TypeError while a world is open."""
         if self._client is not None:
             raise TypeError(
-                "a running simulation cannot be copied or pickled: make another and reset it with its seed"
+                "a running simulation cannot be copied or pickled: "
+                "make another and reset it with its seed"
             )
         return self.__dict__
 
     def _add_obstacles(self, landmarks: list[list[float]]) -> None:
-        """Walls and landmarks, as one body that does not move."""
+        """Add the walls and landmarks as one body that does not move."""
         pybullet, client = bullet(), self._client
         centres = [(*centre, 0.0) for centre, _ in _WALLS] + [(x, y, 0.0) for x, y in landmarks]
         shape = pybullet.createCollisionShapeArray(
@@ -186,7 +206,7 @@ class FactorySimulation:
         pybullet.createMultiBody(0, shape, -1, ORIGIN, physicsClientId=client)
 
     def _add_table(self) -> int:
-        """The table on its joints, at the origin and at rest."""
+        """Add the table on its joints, at rest at the origin. Returns its number in the world."""
         pybullet, client = bullet(), self._client
         joints: Sequence[int] = (
             pybullet.JOINT_PRISMATIC,
