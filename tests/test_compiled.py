@@ -82,6 +82,17 @@ def test_caches_beside_the_source_where_that_can_be_written(source):
     assert list((source / "__pycache__").glob("doubling.double*.nbc"))
 
 
+def test_any_change_of_the_package_compiles_anew(source, monkeypatch):
+    first, second = double_of(source), double_of(source)
+    assert first(21) == second(21) == 42
+    assert not first.stats.cache_hits
+    assert second.stats.cache_hits
+    monkeypatch.setattr("gw_envs.compiled._sources_stamp", lambda: "other sources")
+    third = double_of(source)
+    assert third(21) == 42
+    assert not third.stats.cache_hits
+
+
 @on_linux
 def test_caches_in_the_users_own_folder_otherwise(source):
     block_bytecode(source)

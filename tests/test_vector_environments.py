@@ -133,6 +133,26 @@ def test_spaces_and_truncation(env_id):
         env.close()
 
 
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_recorded_statistics_count_every_step_of_an_episode(mode):
+    env = gym.make_vec(
+        ENV_IDS[0],
+        num_envs=2,
+        modalities=("attributes",),
+        max_episode_steps=5,
+        autoreset_mode=mode,
+    )
+    recorded = gym.wrappers.vector.RecordEpisodeStatistics(env)
+    recorded.reset(seed=0)
+    lengths = []
+    for step in range(18):
+        info = recorded.step(np.full(2, step % 2))[-1]
+        if "episode" in info:
+            lengths.append(info["episode"]["l"].tolist())
+    assert lengths == [[5, 5]] * 3
+    recorded.close()
+
+
 @every_id
 def test_rows_do_not_depend_on_one_another(env_id):
     few, many = (
