@@ -34,9 +34,7 @@ def card(scene: str) -> str:
         for name in (*MODALITIES, "workspace", "attention")
     }
     workspace, attention = configs["workspace"], configs["attention"]
-    losses = ", ".join(
-        f"{weight:g} {name}" for name, weight in workspace["arguments"]["losses"].items()
-    )
+    losses = ", ".join(f"{weight:g} {name}" for name, weight in workspace["losses"].items())
     parts = [
         (
             name,

@@ -28,7 +28,9 @@ from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.pretrained import load_domain
 from gw_agents.workspace import losses
-from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
+from gw_agents.workspace.losses import PRESETS
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import preset_called
 from gw_envs.assets import asset_path
 from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES, check_modalities
@@ -170,7 +172,7 @@ class Compared:
         found = {}
         for setting in SEARCH:
             (workspace,) = self._train(model, SEARCH_PAIRS, [SEARCH_SEED], setting, self.steps // 2)
-            found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(workspace, held_out)
+            found[f"{setting[0]:g},{setting[1]:g}"] = held_out_error(model, workspace, held_out)
         return found
 
     def workspaces(
@@ -182,13 +184,13 @@ class Compared:
         paths = {seed: folder / f"{pairs}-{seed}.safetensors" for seed in seeds}
         return kept(
             paths,
-            self._config(model),
+            self._config(),
             lambda missing: self._train(model, pairs, missing, setting, self.steps),
         )
 
-    def _config(self, model: str) -> GWConfig:
+    def _config(self) -> GWConfig:
         widths = {name: domain.latent_width for name, domain in self.domains.items()}
-        return GWConfig(widths, self.shape.width, self.shape.hidden, losses=preset_called(model))
+        return GWConfig(widths, self.shape.width, self.shape.hidden)
 
     def _train(
         self, model: str, pairs: int, seeds: Sequence[int], setting: tuple[float, float], steps: int
@@ -197,9 +199,8 @@ class Compared:
             steps, self.shape.batch_size, setting[0], warmup=0.05, weight_decay=setting[1]
         )
         matched = [matched_scenes(seed, pairs) for seed in seeds]
-        return train_workspaces(
-            self._config(model), self.latents, matched, seeds, TrainingPlan(fit, HELD_OUT)
-        )
+        plan = TrainingPlan(fit, HELD_OUT, losses=preset_called(model))
+        return train_workspaces(self._config(), self.latents, matched, seeds, plan)
 
 
 def kept(
@@ -234,18 +235,18 @@ def matched_scenes(seed: int, count: int) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
+def held_out_error(model: str, workspace: Workspace, latents: dict[str, Tensor]) -> float:
     """What a model is chosen by: its translation error, or its contrastive loss where it has no other paired loss."""
     z = {a: workspace.enter(a, rows) for a, rows in latents.items()}
     ways = list(permutations(latents, 2))
-    if workspace.config.losses.keys() == {"contrastive"}:
+    if preset_called(model).keys() == {"contrastive"}:
         return float(
             np.mean([float(losses.contrastive(z[a], z[b], workspace.log_scale)) for a, b in ways])
         )
     return float(
         np.mean(
             [
-                float(losses.translation(workspace.broadcast(z[a], [b])[b], latents[b]))
+                float(losses.squared_error(workspace.broadcast(z[a], [b])[b], latents[b]))
                 for a, b in ways
             ]
         )

@@ -19,7 +19,8 @@ from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.pretrained import load_domain
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, RawExtractor, make_vec
-from gw_agents.workspace.model import PRESETS, GWConfig
+from gw_agents.workspace.losses import PRESETS
+from gw_agents.workspace.model import GWConfig
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
 
@@ -60,14 +61,15 @@ def training(seconds: float) -> dict[str, float]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     latents = {name: torch.randn(5000, width) for name, width in WIDTHS.items()}
-    config = GWConfig(WIDTHS, hidden=32, losses=PRESETS["tr+cont+dcy+cy"])
+    config = GWConfig(WIDTHS, hidden=32)
 
     def steps_a_second(count: int) -> float:
         """Model-steps: steps times models."""
         steps = max(100, int(600 * seconds))
         seeds, pairs = list(range(count)), [torch.arange(1000)] * count
         began = time.process_time()
-        train_workspaces(config, latents, pairs, seeds, TrainingPlan(FitConfig(steps, 256, 1e-3)))
+        plan = TrainingPlan(FitConfig(steps, 256, 1e-3), losses=PRESETS["tr+cont+dcy+cy"])
+        train_workspaces(config, latents, pairs, seeds, plan)
         return count * steps / (time.process_time() - began)
 
     return {"single": steps_a_second(1), "stacked": steps_a_second(STACKED)}

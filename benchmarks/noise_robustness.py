@@ -111,14 +111,14 @@ def measure(
             batch = study.corrupted("test", present, noise, sigma, seed)
             held = partial(study.corrupted, "validation", present, noise, sigma, seed)
             weights = fusion_weights(
-                study, attention or method, batch.latents, batch.hit, seed, held
+                study, attention or method, batch.latents, batch.is_corrupted, seed, held
             )
             found["accuracy"][noise][f"{sigma:g}"] = study.accuracy(
                 batch.latents, "test", weights, seed
             )
             if attention is not None and weights is not None:
-                levels.append(batch.level[batch.hit])
-                trusts.append(weights[batch.hit])
+                levels.append(batch.noise_scale[batch.is_corrupted])
+                trusts.append(weights[batch.is_corrupted])
         if levels:
             trust, bins = torch.cat(trusts), np.digitize(torch.cat(levels).numpy(), LEVELS[1:])
             found["weights"][noise] = [

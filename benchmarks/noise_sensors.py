@@ -42,7 +42,7 @@ from gw_agents.domains.base import mlp
 from gw_agents.learning.attention import SelectionConfig, keeps_right, train_attention
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.attention import Attention
-from gw_agents.workspace.latent_noise import replace, victims
+from gw_agents.workspace.latent_noise import pick_modalities, replace_rows
 from gw_envs.corruption import KINDS
 from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
@@ -78,7 +78,7 @@ class EndToEnd(nn.Module):
         self.method, self.workspace = method, study.workspace(seed)
         widths = {name: rows.shape[1] for name, rows in study.data["train"].items()}
         if method == "none_trained":
-            self.head = mlp([self.workspace.config.width, 64, classes])
+            self.head = mlp([self.workspace.config.z_width, 64, classes])
         elif method == "concatenation":
             self.widths = widths
             self.head = mlp([sum(widths.values()), 48, classes])
@@ -187,7 +187,7 @@ def noisy(
 ) -> float:
     """Accuracy under latent noise in random directions."""
     batch = study.corrupted(split, present, "random", sigma, seed, at_once)
-    return right(study, judge(batch.latents, batch.hit), study.task, split)
+    return right(study, judge(batch.latents, batch.is_corrupted), study.task, split)
 
 
 def learned(study: Study, method: str, seed: int) -> Attention | EndToEnd | str:
@@ -268,12 +268,12 @@ def several_sensors(study: Study, judge: Judge, at_once: int, seed: int) -> floa
     clean, failures = study.latents("test", MODALITIES), study.failures("test", 1.0)
     generator = torch.Generator().manual_seed(seed)
     count = len(next(iter(clean.values())))
-    hit, rows = victims(count, len(clean), at_once, generator), torch.arange(count)
+    hit, rows = pick_modalities(count, len(clean), at_once, generator), torch.arange(count)
     picked = {
         name: kinds[torch.randint(len(kinds), (count,), generator=generator), rows]
         for name, kinds in failures.items()
     }
-    return right(study, judge(replace(clean, picked, hit), hit), study.task)
+    return right(study, judge(replace_rows(clean, picked, hit), hit), study.task)
 
 
 def measure(study: Study, method: str, seed: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.workspace.attention import Attention
 from gw_agents.workspace.latent_noise import Corrupted, corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import preset_called
 from gw_envs.corruption import KINDS
 from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
@@ -117,7 +118,8 @@ class Study:
                 modules, self.scene, "train", 0, WORKSPACE_SCENES, self.out / "latents"
             )
         plan = TrainingPlan(
-            FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3)
+            FitConfig(self.size.workspace_steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3),
+            losses=preset_called("broad+cont"),
         )
         pairs = [torch.arange(WORKSPACE_SCENES)] * len(seeds)
         return train_workspaces(
@@ -218,7 +220,7 @@ class Study:
         )
         for sigma in SIGMAS:
             batch = self.corrupted("validation", MODALITIES, "random", sigma, 0)
-            weights = fusion_weights(self, attention, batch.latents, batch.hit, 0)
+            weights = fusion_weights(self, attention, batch.latents, batch.is_corrupted, 0)
             found.append(self.accuracy(batch.latents, "validation", weights, 0))
         return float(np.mean(found))
 

@@ -168,13 +168,16 @@ def measure(study: Study, workspace: Workspace) -> dict[str, Any]:
         }
         found[name] = {
             "translation": {
-                f"{a}->{b}": float(losses.translation(there[a][b], latents[b])) for a, b in ways
+                f"{a}->{b}": float(losses.squared_error(there[a][b], latents[b])) for a, b in ways
             },
             "units": {f"{a}->{b}": study.in_units(b, there[a][b], test) for a, b in ways},
             "retrieval": {f"{a}~{b}": retrieval(z[a], z[b]) for a, b in combinations(latents, 2)},
-            "demi_cycle": {a: float(losses.demi_cycle(there[a][a], latents[a])) for a in latents},
+            "demi_cycle": {
+                a: float(losses.squared_error(there[a][a], latents[a])) for a in latents
+            },
             "cycle": {
-                f"{a}->{b}->{a}": float(losses.cycle(back[a, b], latents[a])) for a, b in ways
+                f"{a}->{b}->{a}": float(losses.squared_error(back[a, b], latents[a]))
+                for a, b in ways
             },
         }
     return found

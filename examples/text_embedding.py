@@ -20,14 +20,15 @@ from torch import Tensor
 
 from gw_agents import GlobalWorkspace
 from gw_agents.command import run_command
-from gw_agents.domains.attributes import VectorDomain
 from gw_agents.domains.base import Domain
+from gw_agents.domains.vector import VectorDomain
 from gw_agents.learning.latents import encode_rows
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.learning.probes import attribute_errors, mlp_probe
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.pretrained import load_domain
-from gw_agents.workspace.model import GWConfig, preset_called
+from gw_agents.workspace.model import GWConfig
+from gw_agents.workspace.objective import preset_called
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
 from gw_envs.language import captions_true, sentences
@@ -39,7 +40,7 @@ Embedding = Callable[[list[str]], NDArray[np.float32]]
 class TextDomain(VectorDomain):
     """(B,) sentences <-> (B, latent_width) latents, by way of a frozen embedding; decodes (B, E) embeddings."""
 
-    modality = "text"
+    kind = "text"
     accepts = np.str_
 
     def __init__(self, embed: Embedding, width: int, latent_width: int = 32) -> None:
@@ -96,7 +97,7 @@ def train_text(embed: Embedding, said: list[str], steps: int, seed: int) -> Text
         return domain.loss(batch, batch, progress)
 
     fit(domain, loss, FitConfig(steps, 256, 2e-3, seed=seed), label="text domain")
-    domain.standardise(lambda _: embeddings, 1)
+    domain.standardize(lambda _: embeddings, 1)
     domain.freeze()
     return domain
 
@@ -114,10 +115,9 @@ def workspace_of(
     scene: str, domains: Mapping[str, Domain], latents: Mapping[str, Tensor], steps: int, seed: int
 ) -> GlobalWorkspace:
     """A workspace on the latents of matched scenes, with its domain modules."""
-    config = GWConfig(
-        {name: rows.shape[1] for name, rows in latents.items()}, losses=preset_called("broad+cont")
-    )
-    plan = TrainingPlan(FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=seed))
+    config = GWConfig({name: rows.shape[1] for name, rows in latents.items()})
+    fit = FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=seed)
+    plan = TrainingPlan(fit, losses=preset_called("broad+cont"))
     every = torch.arange(len(latents["image"]))
     return GlobalWorkspace(
         scene,

@@ -1,14 +1,19 @@
-"""Weights on disk: safetensors beside a JSON config, each written whole or not at all.
+"""Weights on disk: a safetensors file and a JSON config that describes it.
 
-A checkpoint NAME in a folder is NAME.safetensors and NAME.json. The config says which kind of thing it is, for which
-scene, of which schema version, and holds the hash of the weights, so that a mismatch is told and never loaded.
+A checkpoint NAME in a folder is NAME.json and NAME.safetensors. The config says which kind of thing
+it is, for which scene and of which schema version. It holds a hash of the weights and one of
+itself, so a file that was damaged, changed or exchanged is refused.
+
+Saving survives a kill at any moment: the new weights wait in NAME.next.safetensors until NAME.json,
+which names them by their hash, has replaced the old config; then they take their final name.
+Reading looks for both names.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -16,11 +21,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from gw_envs.errors import InputError
+from gw_envs.errors import InputError, describe
 from gw_envs.files import write_atomically
 
-SCHEMA_VERSION = 1
-"""Raised whenever old files can no longer be read."""
+SCHEMA_VERSION = 2
+"""The version of the config's keys; raised whenever old files can no longer be read."""
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+Value = TypeVar("Value")
 
 
 class CheckpointError(InputError):
@@ -28,14 +36,14 @@ class CheckpointError(InputError):
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; CheckpointError if there is none."""
+    """Return the SHA-256 of a file, in hexadecimal; CheckpointError if there is none."""
     if not Path(path).is_file():
         raise CheckpointError(f"there is no {path}: name a folder of weights that holds it")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def modules_fingerprint(modules: Mapping[str, torch.nn.Module]) -> str:
-    """Sixteen hexadecimal digits that change with any number in any of the modules."""
+    """Return sixteen hexadecimal digits that change with any number in any of the modules."""
     digest = hashlib.sha256()
     for name in sorted(modules):
         for key, tensor in sorted(modules[name].state_dict().items()):
@@ -44,27 +52,47 @@ def modules_fingerprint(modules: Mapping[str, torch.nn.Module]) -> str:
     return digest.hexdigest()[:16]
 
 
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a config, whatever the order of its keys, without its own
+    `config_sha256`."""
+    rest = {key: value for key, value in config.items() if key != "config_sha256"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def save_checkpoint(
     folder: Path, name: str, tensors: Mapping[str, Tensor], config: Mapping[str, Any]
 ) -> None:
-    """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and `scene`.
+    """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and
+    `scene`.
 
-    Neither file is replaced before both are written in full, so that a full disk leaves the old pair as it was.
+    Whatever interrupts it, also a full disk, leaves either the old pair or the new one.
     """
-    weights = Path(folder) / f"{name}.safetensors"
+    weights, waiting = _weights_paths(Path(folder), name)
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-
-    def write(temporary: Path) -> None:
-        safetensors.torch.save_file(whole, temporary)
-        document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(temporary)}
+    write_atomically(waiting, lambda path: safetensors.torch.save_file(whole, path))
+    try:
+        document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(waiting)}
+        document = json.loads(json.dumps(document))  # as it will be read: tuples become lists
+        document["config_sha256"] = config_hash(document)
         text = json.dumps(document, indent=2) + "\n"
         write_atomically(weights.with_suffix(".json"), lambda path: path.write_text(text))
+    except BaseException:
+        waiting.unlink(missing_ok=True)
+        raise
+    waiting.replace(weights)
 
-    write_atomically(weights, write)
+
+def _weights_paths(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return where the weights are, and where they wait while they are being saved."""
+    return folder / f"{name}.safetensors", folder / f"{name}.next.safetensors"
 
 
 def read_config(folder: Path, name: str, kind: str, scene: str | None = None) -> dict[str, Any]:
-    """The JSON config of a checkpoint, checked for schema version, kind and scene; raises CheckpointError."""
+    """Read the JSON config of a checkpoint, checked for schema version, kind, scene and changes.
+
+    Raises CheckpointError.
+    """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
         raise CheckpointError(
@@ -72,7 +100,7 @@ def read_config(folder: Path, name: str, kind: str, scene: str | None = None) ->
         )
     try:
         config = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path} is damaged, it is no JSON: write or download it again"
         ) from error
@@ -83,7 +111,8 @@ def read_config(folder: Path, name: str, kind: str, scene: str | None = None) ->
     version = config.get("schema_version")
     if version != SCHEMA_VERSION:
         raise CheckpointError(
-            f"{path} has schema version {version}; this release reads version {SCHEMA_VERSION}"
+            f"{path} has schema version {describe(version)};"
+            f" this release reads version {SCHEMA_VERSION}"
         )
     if config.get("kind") != kind:
         raise CheckpointError(f"{path} holds a {config.get('kind')!r}, not a {kind!r}")
@@ -91,32 +120,84 @@ def read_config(folder: Path, name: str, kind: str, scene: str | None = None) ->
         raise CheckpointError(
             f"{path} was trained for the scene {config.get('scene')!r}, not for {scene!r}"
         )
+    if config.get("config_sha256") != config_hash(config):
+        raise CheckpointError(
+            f"{path} was changed after it was written: write or download it again"
+        )
     return config
 
 
-def read_tensors(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, checked against the hash in its config; raises CheckpointError."""
-    path = Path(folder) / f"{name}.safetensors"
-    if not path.is_file():
+def read_entry(config: Mapping[str, Any], key: str, kind: type[Value], where: str) -> Value:
+    """Return the entry `key` of a config; CheckpointError if it is missing or no `kind`."""
+    value = config.get(key)
+    if not isinstance(value, kind):
+        found = f"is {describe(value)}" if key in config else "is missing"
         raise CheckpointError(
-            f"there is no checkpoint {name!r} in {folder}: {path.name} is missing"
+            f"{where} is damaged, its {key!r} {found} where a {kind.__name__} belongs:"
+            " write or download it again"
         )
-    if fingerprint(path) != config.get("sha256"):
+    return value
+
+
+def read_tensors(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint, checked against the hash in its config; raises
+    CheckpointError."""
+    weights, waiting = _weights_paths(Path(folder), name)
+    found = [path for path in (weights, waiting) if path.is_file()]
+    if not found:
         raise CheckpointError(
-            f"{path} is truncated or is not the file its config belongs to: write or download it again"
+            f"there is no checkpoint {name!r} in {folder}: {weights.name} is missing"
+        )
+    fitting = [path for path in found if fingerprint(path) == config.get("sha256")]
+    if not fitting:
+        raise CheckpointError(
+            f"{weights} is truncated or is not the file its config belongs to:"
+            " write or download it again"
         )
     try:
-        return safetensors.torch.load_file(path)
+        return safetensors.torch.load_file(fitting[0])
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged: write or download it again") from error
+        raise CheckpointError(f"{weights} is damaged: write or download it again") from error
 
 
-def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str) -> None:
-    """Load `tensors` into `module`; raises CheckpointError naming the first that does not fit."""
+def build_module(make: Callable[[], Module], tensors: Mapping[str, Tensor], where: str) -> Module:
+    """Build a module and load `tensors` into it; CheckpointError if they don't fit or it can't be
+    built.
+
+    The shapes are compared before any memory is taken: a damaged size could ask for more than there
+    is.
+    """
+    try:
+        with torch.device("meta"):
+            sketch = make()
+        check_fit(sketch, tensors, where)
+        module = make()
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{where} describes something that can't be built ({error})"
+        ) from error
+    load_into(module, tensors, where)
+    return module
+
+
+def check_fit(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Raise CheckpointError naming the first of `tensors` that does not fit the module."""
     wanted = module.state_dict()
     for key in wanted.keys() | tensors.keys():
         if key not in tensors or key not in wanted or wanted[key].shape != tensors[key].shape:
             raise CheckpointError(
-                f"{path} does not fit its own config: {key} is missing, unknown or of another shape"
+                f"{where} does not fit its own config:"
+                f" {key} is missing, unknown or of another shape"
             )
+
+
+def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Load `tensors` into `module`, in their own precision; CheckpointError naming the first that
+    does not fit."""
+    check_fit(module, tensors, where)
+    for key, own in module.state_dict(keep_vars=True).items():
+        if own.dtype != tensors[key].dtype:
+            own.data = own.data.to(tensors[key].dtype)
     module.load_state_dict(dict(tensors))

@@ -1,10 +1,48 @@
-"""Where tensors live."""
+"""Choose where tensors live, and keep forked processes from hanging."""
+
+import os
 
 import torch
 
+from gw_envs.errors import InputError
 
-def resolve_device(device: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU."""
-    return torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device of that name; `auto` is CUDA where there is one, else the CPU.
+
+    Raises InputError if there is no such device, or not on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"unknown device {device!r}: choose auto, cpu, cuda, or cuda:N for the GPU of number N"
+        ) from error
+    if chosen.type == "cpu" and not chosen.index:
+        return chosen
+    if chosen.type == "mps" and torch.backends.mps.is_available():
+        return chosen
+    if chosen.type != "cuda":
+        raise InputError(
+            f"the device {str(device)!r} can't be used here:"
+            " choose auto, cpu, cuda, or cuda:N for the GPU of number N"
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (chosen.index or 0) >= count:
+        found = f"{count} CUDA devices" if count else "no CUDA device"
+        raise InputError(
+            f"the device {str(device)!r} is not there, PyTorch finds {found}: choose auto or cpu"
+        )
+    return chosen
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+if hasattr(
+    os, "register_at_fork"
+):  # the child has none of its parent's threads and would wait for them
+    os.register_at_fork(after_in_child=_use_one_thread)

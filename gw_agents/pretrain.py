@@ -50,11 +50,12 @@ from gw_agents.learning.recipes import Recipe, recipe
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.pretrained import load_domain
 from gw_agents.workspace.attention import Attention
-from gw_agents.workspace.model import GWConfig, preset_called
+from gw_agents.workspace.model import GWConfig
+from gw_agents.workspace.objective import preset_called
 from gw_envs.corruption import KINDS
 from gw_envs.dataset import Sampler, generator
 from gw_envs.labels import labels
-from gw_envs.language import VOCABULARY, paraphrases, plain_tokens
+from gw_envs.language import paraphrases, plain_tokens
 from gw_envs.observation import MODALITIES, check_modalities
 
 SceneName = Literal["simple_shapes", "factory"]
@@ -192,7 +193,7 @@ def train_domain(arguments: Domains, modality: str, plan: Recipe, lessons: Lesso
         f"{name} {modality}",
     )
     domain.freeze()
-    domain.standardise(lessons.observations, max(1, 20_000 // config.batch_size))
+    domain.standardize(lessons.observations, max(1, 20_000 // config.batch_size))
     settings = {
         "kind": "domain",
         "scene": name,
@@ -200,8 +201,7 @@ def train_domain(arguments: Domains, modality: str, plan: Recipe, lessons: Lesso
         "seed": seed,
         "steps": config.steps,
     }
-    if plan.kind == "language":
-        settings["vocabulary"] = VOCABULARY.fingerprint
+    settings |= domain.requirements()
     if arguments.env is not None:
         settings["domain"] = plan.kind
     whole = {**settings, "arguments": domain.config()}
@@ -254,7 +254,7 @@ class WorkspaceTraining(Subject):
     """Train a workspace on matched latents of all modalities."""
 
     losses: str = "broad+cont"
-    """A name in `gw_agents.workspace.model.PRESETS`."""
+    """A name in `gw_agents.workspace.losses.PRESETS`."""
     width: int = 12
     """Z, numbers in the workspace vector."""
     hidden: int = 128
@@ -280,10 +280,10 @@ class WorkspaceTraining(Subject):
         domains = {modality: load_domain(folder, modality, self.name)[0] for modality in recipes}
         latents = self._latents(domains, recipes)
         widths = {name: rows.shape[1] for name, rows in latents.items()}
-        config = GWConfig(widths, self.width, self.hidden, losses=preset_called(self.losses))
+        config, losses = GWConfig(widths, self.width, self.hidden), preset_called(self.losses)
         total = len(next(iter(latents.values())))
         count = total if self.pairs is None else self.pairs
-        inputs = f"{modules_fingerprint(domains)} {count} of {total} {config}"
+        inputs = f"{modules_fingerprint(domains)} {count} of {total} {config} {losses}"
         settings = FitConfig(
             self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs
         )
@@ -296,7 +296,7 @@ class WorkspaceTraining(Subject):
             latents,
             [torch.arange(count)],
             [self.seed],
-            TrainingPlan(settings),
+            TrainingPlan(settings, losses=losses),
             run,
             f"{self.name} workspace",
         )
@@ -307,13 +307,13 @@ class WorkspaceTraining(Subject):
             "seed": self.seed,
             "pairs": count,
             "steps": self.steps,
+            "losses": losses,
         }
-        shape = {**asdict(config), "latents": widths}
         save_checkpoint(
             folder,
             "workspace",
             workspace.state_dict(),
-            {**about, "domains": hashes, "arguments": shape},
+            {**about, "domains": hashes, "arguments": asdict(config)},
         )
         if self.env is not None:
             print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
@@ -399,10 +399,7 @@ class AttentionTraining:
         scores: dict[str, dict[str, float]],
         best: str,
     ) -> None:
-        shapes = {
-            name: {**asdict(m.config), "latents": dict(m.config.latents)}
-            for name, m in modules.items()
-        }
+        shapes = {name: asdict(module.config) for name, module in modules.items()}
         config = {
             "kind": "attention",
             "scene": self.scene,

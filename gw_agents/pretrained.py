@@ -1,51 +1,143 @@
 """Load weights from disk: domain modules, the workspace and its attention modules."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors
+from gw_agents.checkpoint import (
+    CheckpointError,
+    build_module,
+    read_config,
+    read_entry,
+    read_tensors,
+)
 from gw_agents.domains.base import Domain
 from gw_agents.domains.kinds import DOMAINS
 from gw_agents.workspace.attention import Attention, AttentionConfig
-from gw_envs.language import VOCABULARY
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_envs.assets import asset_path
+from gw_envs.errors import InputError
+from gw_envs.scenes import ENV_IDS, SCENES, find_scene
+
+
+class Pretrained(NamedTuple):
+    """Everything a folder of weights holds, frozen, on the CPU."""
+
+    scene: str
+    """The scene it was trained on."""
+    domains: dict[str, Domain]
+    """The domain module of each modality."""
+    workspace: Workspace
+    """Encoders and decoders."""
+    attentions: dict[str, Attention]
+    """Attention modules by name."""
+    best: str | None
+    """The name of the attention module that was best on the validation split."""
+
+
+def load_pretrained(name: str | Path, attention: bool = True) -> Pretrained:
+    """Load shipped weights by the scene's name or environment id, or the weights in a folder.
+
+    Args:
+        name: a scene ("factory", "GWFactory-v0", "gw_envs:GWFactory-v0") or a folder.
+        attention: whether to load the attention modules too, where there are any.
+
+    Raises:
+        InputError: there is no such scene and no such folder.
+        CheckpointError: a file is missing, damaged, of another scene or of another schema version.
+    """
+    shipped = find_scene(str(name))
+    folder = asset_path(f"weights/{shipped.name}") if shipped else Path(name)
+    if not folder.is_dir():
+        raise InputError(
+            f"no weights called {str(name)!r}: give one of {', '.join((*SCENES, *ENV_IDS))},"
+            " or a folder of weights"
+        )
+    config = read_config(folder, "workspace", "workspace")
+    where = f"{folder}/workspace.json"
+    scene = read_entry(config, "scene", str, where)
+    if shipped and scene != shipped.name:
+        raise CheckpointError(f"{where} was trained for the scene {scene!r}, not {shipped.name!r}")
+    workspace = load_workspace(folder, config)
+    trained_on = read_entry(config, "domains", dict, where)
+    domains = {}
+    for modality in workspace.modalities:
+        domains[modality], sha256 = load_domain(folder, modality, scene)
+        if trained_on.get(modality) != sha256:
+            raise CheckpointError(
+                f"the workspace in {folder} was trained on another {modality} domain:"
+                " train it again"
+            )
+    attentions, best = load_attentions(folder, scene, config["sha256"]) if attention else ({}, None)
+    return Pretrained(scene, domains, workspace, attentions, best)
+
+
+def load_workspace(folder: Path, config: Mapping[str, Any]) -> Workspace:
+    """Load a workspace, frozen, described by its checked config; raises CheckpointError."""
+    arguments = read_entry(config, "arguments", dict, f"{folder}/workspace.json")
+    workspace = build_module(
+        lambda: Workspace(GWConfig(**arguments)),
+        read_tensors(folder, "workspace", config),
+        f"{folder}/workspace.safetensors",
+    )
+    return workspace.requires_grad_(False).eval()
 
 
 def load_domain(folder: Path, modality: str, scene: str) -> tuple[Domain, str]:
-    """A domain module, frozen, and the hash of its weights; raises CheckpointError."""
+    """Load a domain module, frozen, and the hash of its weights; raises CheckpointError."""
     config = read_config(folder, modality, "domain", scene)
+    where = f"{folder}/{modality}.json"
     kind = config.get("domain", modality)
-    if kind not in DOMAINS:
+    if not isinstance(kind, str) or kind not in DOMAINS:
         raise CheckpointError(
-            f"{folder}/{modality}.json holds a domain of the kind {kind!r}, and known are {', '.join(DOMAINS)}: add its"
-            " class to gw_agents.domains.kinds.DOMAINS before loading it"
+            f"{where} holds a domain of the kind {kind!r}, and known are {', '.join(DOMAINS)}:"
+            " add its class to gw_agents.domains.kinds.DOMAINS before loading it"
         )
-    if kind == "language" and config.get("vocabulary") != VOCABULARY.fingerprint:
-        raise CheckpointError(
-            f"{folder}/{modality}.json was trained on another vocabulary: train it anew"
-        )
-    domain = DOMAINS[kind](**config["arguments"])
-    load_into(domain, read_tensors(folder, modality, config), f"{folder}/{modality}.safetensors")
+    for what, sha256 in DOMAINS[kind].requirements().items():
+        if config.get(what) != sha256:
+            raise CheckpointError(f"{where} was trained on another {what}: train it again")
+    arguments = read_entry(config, "arguments", dict, where)
+    tensors = read_tensors(folder, modality, config)
+    domain = build_module(
+        lambda: DOMAINS[kind](**arguments), tensors, f"{folder}/{modality}.safetensors"
+    )
+    domain.scene = scene
     return domain.freeze(), config["sha256"]
+
+
+def _make_attention(arguments: Mapping[str, Any]) -> Attention:
+    return Attention(AttentionConfig(**arguments))
 
 
 def load_attentions(
     folder: Path, scene: str, workspace: str
 ) -> tuple[dict[str, Attention], str | None]:
-    """The attention modules of a folder by name, and which is best; none if there is no such file."""
-    if not (folder / "attention.json").exists():
+    """Load the attention modules of a folder by name, and the name of the best; none if there is no
+    such file.
+
+    `workspace` is the hash of the weights they must have been trained on; raises CheckpointError.
+    """
+    where = f"{folder}/attention.json"
+    if not Path(where).exists():
         return {}, None
     config = read_config(folder, "attention", "attention", scene)
-    if config["workspace"] != workspace:
+    if config.get("workspace") != workspace:
         raise CheckpointError(
-            f"the attention in {folder} was trained on another workspace: train it anew"
+            f"the attention in {folder} was trained on another workspace: train it again"
         )
     tensors = read_tensors(folder, "attention", config)
     attentions = {}
-    for name, arguments in config["modules"].items():
-        attentions[name] = Attention(AttentionConfig(**arguments))
-        own = {
-            key.removeprefix(f"{name}."): value
-            for key, value in tensors.items()
-            if key.startswith(f"{name}.")
-        }
-        load_into(attentions[name], own, f"{folder}/attention.safetensors")
-    return attentions, config["best"]
+    modules = read_entry(config, "modules", dict, where)
+    for name in modules:
+        arguments = read_entry(modules, name, dict, where)
+        start = f"{name}."
+        own = {key[len(start) :]: rows for key, rows in tensors.items() if key.startswith(start)}
+        module = build_module(
+            partial(_make_attention, arguments), own, f"{folder}/attention.safetensors"
+        )
+        attentions[name] = module.requires_grad_(False).eval()
+    best = config.get("best")
+    if best is not None and best not in attentions:
+        raise CheckpointError(f"{where} names {best!r} as the best attention, and holds none such")
+    return attentions, best

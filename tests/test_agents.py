@@ -15,6 +15,7 @@ from gw_agents import CheckpointError, GlobalWorkspace
 from gw_agents.acting.agent import create_agent, import_zip, load_agent, shipped_agents
 from gw_agents.acting.evaluation import evaluate, run_episodes
 from gw_agents.acting.spec import ALGORITHMS, AgentSpec
+from gw_agents.checkpoint import config_hash
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, make_vec
 from gw_envs import assets
 from gw_envs.corruption import CorruptVectorObservation
@@ -174,7 +175,8 @@ def spec_of(**changes):
 )
 def test_config_that_does_not_fit(saved, change, message):
     path = saved.with_suffix(".json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    config = json.loads(path.read_text()) | change
+    path.write_text(json.dumps(config | {"config_sha256": config_hash(config)}))
     with pytest.raises(CheckpointError, match=message):
         load_agent(saved)
 

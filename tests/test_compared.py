@@ -27,7 +27,7 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
     trained, train = [], compared.train_workspaces
 
     def counted(config, latents, pairs, seeds, plan):
-        trained.append((tuple(config.losses), len(pairs[0]), tuple(seeds)))
+        trained.append((tuple(plan.losses), len(pairs[0]), tuple(seeds)))
         return train(config, latents, pairs, seeds, plan)
 
     monkeypatch.setattr(compared, "train_workspaces", counted)

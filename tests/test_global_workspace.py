@@ -10,8 +10,10 @@ import pytest
 
 import gw_envs  # noqa: F401 - registers the environments
 from gw_agents import CheckpointError, GlobalWorkspace, GWObservation
+from gw_agents.checkpoint import config_hash
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
+from gw_envs.errors import InputError
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES
 from gw_envs.scenes import SCENES
@@ -34,13 +36,13 @@ def shown(gw):
 @pytest.mark.parametrize("attention", [None, "best", "one_step", "two_step"])
 def test_one_observation_is_a_row_of_the_batch(gw, shown, names, attention):
     some = {name: shown[name][:3] for name in names}
-    z, weights = gw.encode(some, attention, return_weights=True)
+    z, weights = gw.encode_with_weights(some, attention)
     assert z.shape == (3, gw.width)
     assert z.dtype == np.float32
     assert np.abs(z).max() <= 1
     assert np.allclose(sum(weights.values()), 1, atol=1e-5)
-    one, its_weights = gw.encode(
-        {name: rows[1] for name, rows in some.items()}, attention, return_weights=True
+    one, its_weights = gw.encode_with_weights(
+        {name: rows[1] for name, rows in some.items()}, attention
     )
     assert one.shape == (gw.width,)
     assert np.allclose(one, z[1], atol=1e-4)
@@ -165,6 +167,7 @@ def test_from_pretrained_refuses_what_does_not_fit(tmp_path):
 
     renamed = copy("renamed")
     config["domains"]["image"] = "0" * 64
+    config["config_sha256"] = config_hash(config)
     (renamed / "workspace.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="another image domain"):
         GlobalWorkspace.from_pretrained(renamed)
@@ -177,15 +180,15 @@ def test_a_reading_that_is_not_a_number_is_a_failed_sensor_only_when_asked(gw):
     with pytest.raises(ValueError, match="NaN"):
         gw.encode(broken)
     for attention in (None, "best", {"image": 0.2, "attributes": 0.5, "language": 0.3}):
-        z, weights = gw.encode(broken, attention, return_weights=True, failed="ignore")
+        z, weights = gw.encode_with_weights(broken, attention, on_nan="ignore")
         usual = gw.encode(shown, attention)
         assert np.allclose(z[[0, 2]], usual[[0, 2]], atol=1e-6)
         assert weights["attributes"][1] == 0
         assert sum(rows[1] for rows in weights.values()) == pytest.approx(1.0, abs=1e-5)
     rest = {name: rows[1] for name, rows in shown.items() if name != "attributes"}
-    one = gw.encode({name: rows[1] for name, rows in broken.items()}, failed="ignore")
+    one = gw.encode({name: rows[1] for name, rows in broken.items()}, on_nan="ignore")
     assert np.allclose(one, gw.encode(rest), atol=1e-6)
     with pytest.warns(UserWarning, match="every modality"):
-        assert not gw.encode({"attributes": broken["attributes"][1]}, failed="ignore").any()
-    with pytest.raises(ValueError, match="refused or ignored"):
-        gw.encode(shown, failed="perhaps")
+        assert not gw.encode({"attributes": broken["attributes"][1]}, on_nan="ignore").any()
+    with pytest.raises(InputError, match=r"unknown on_nan 'perhaps'.*'refuse' or 'ignore'"):
+        gw.encode(shown, on_nan="perhaps")

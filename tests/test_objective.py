@@ -8,15 +8,9 @@ import torch
 
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
-from gw_agents.workspace.model import (
-    LOSSES,
-    PAIRED_LOSSES,
-    PRESETS,
-    GWConfig,
-    Workspace,
-    preset_called,
-)
-from gw_agents.workspace.objective import Objective
+from gw_agents.workspace.losses import LOSSES, PAIRED_LOSSES, PRESETS
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import Objective, preset_called
 
 LATENTS = {"image": 5, "attributes": 4}
 SCENES = 400
@@ -30,12 +24,13 @@ def scenes(widths=LATENTS):
     }
 
 
-def config(model, widths=LATENTS):
-    return GWConfig(widths, width=6, hidden=16, layers=2, losses=PRESETS[model])
+def config(widths=LATENTS):
+    return GWConfig(widths, z_width=6, hidden=16, layers=2)
 
 
-def plan(steps=30, **arguments):
-    return TrainingPlan(FitConfig(steps, 32, 3e-3, inputs="test"), check_every=10, **arguments)
+def plan(model, steps=30, **arguments):
+    fit = FitConfig(steps, 32, 3e-3, inputs="test")
+    return TrainingPlan(fit, check_every=10, losses=PRESETS[model], **arguments)
 
 
 def pairs(count, *seeds):
@@ -47,9 +42,8 @@ def pairs(count, *seeds):
 
 def identity_objective(losses, scale=1.0):
     """Two modalities of width 1; encoders pass the latent on, decoders multiply z by `scale`."""
-    objective = Objective(
-        Workspace(GWConfig({"image": 1, "attributes": 1}, width=1, hidden=1, losses=losses))
-    )
+    shape = GWConfig({"image": 1, "attributes": 1}, z_width=1, hidden=1)
+    objective = Objective(Workspace(shape), losses)
     for name in ("image", "attributes"):
         objective.workspace.encoders[name] = torch.nn.Identity()
         objective.workspace.decoders[name] = torch.nn.Linear(1, 1, bias=False)
@@ -63,8 +57,8 @@ def test_every_term_by_hand():
     objective = identity_objective(weights, scale=2.0)
     paired = {"image": torch.tensor([[0.5]]), "attributes": torch.tensor([[-0.25]])}
     unpaired = {"image": torch.tensor([[1.0]]), "attributes": torch.tensor([[0.0]])}
-    made_up = {"image": {"attributes": torch.tensor([[0.3]])}}
-    terms = objective(paired, unpaired, torch.tensor([[0.75, 0.25]]), made_up)
+    pseudo_targets = {"image": {"attributes": torch.tensor([[0.3]])}}
+    terms = objective(paired, unpaired, torch.tensor([[0.75, 0.25]]), pseudo_targets)
 
     def through(value):
         return 2 * torch.tanh(torch.tensor(value)).item()
@@ -86,18 +80,19 @@ def test_every_term_by_hand():
 
 @pytest.mark.parametrize("model", PRESETS)
 def test_a_model_has_the_terms_it_names(model):
-    objective = Objective(Workspace(config(model)))
+    objective = Objective(Workspace(config()), PRESETS[model])
     rows = {name: values[:8] for name, values in scenes().items()}
-    made_up = {"image": {"attributes": rows["attributes"]}}
-    assert objective(rows, rows, torch.full((8, 2), 0.5), made_up).keys() == PRESETS[model].keys()
+    pseudo_targets = {"image": {"attributes": rows["attributes"]}}
+    terms = objective(rows, rows, torch.full((8, 2), 0.5), pseudo_targets)
+    assert terms.keys() == PRESETS[model].keys()
     alone = objective(rows, {}, torch.full((8, 2), 0.5), {})
     assert alone.keys() == PRESETS[model].keys() & PAIRED_LOSSES
 
 
 @pytest.mark.parametrize("model", ["tr+cont+dcy+cy", "tr+cont+dcy+bt"])
 def test_a_stack_is_its_models_alone(model):
-    both = train_workspaces(config(model), scenes(), pairs(50, 3, 4), [3, 4], plan(held_out=0.2))
-    (alone,) = train_workspaces(config(model), scenes(), pairs(50, 4), [4], plan(held_out=0.2))
+    both = train_workspaces(config(), scenes(), pairs(50, 3, 4), [3, 4], plan(model, held_out=0.2))
+    (alone,) = train_workspaces(config(), scenes(), pairs(50, 4), [4], plan(model, held_out=0.2))
     for stacked, single in zip(both[1].parameters(), alone.parameters(), strict=True):
         assert torch.allclose(stacked, single, atol=1e-4)
     assert not torch.allclose(next(both[0].parameters()), next(both[1].parameters()))
@@ -105,7 +100,7 @@ def test_a_stack_is_its_models_alone(model):
 
 def test_training_translates():
     rows = scenes()
-    (workspace,) = train_workspaces(config("tr"), rows, pairs(300, 0), [0], plan(600))
+    (workspace,) = train_workspaces(config(), rows, pairs(300, 0), [0], plan("tr", 600))
     there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])[
         "attributes"
     ]
@@ -114,7 +109,7 @@ def test_training_translates():
 
 def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
     widths = {**LATENTS, "language": 3}
-    whole = train_workspaces(config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan())
+    whole = train_workspaces(config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"))
     drawn = torch.distributions.Gamma.sample
     calls = []
 
@@ -127,10 +122,10 @@ def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.distributions.Gamma, "sample", interrupt)
     with pytest.raises(KeyboardInterrupt, match="resumes"):
         train_workspaces(
-            config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path
+            config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"), tmp_path
         )
     resumed = train_workspaces(
-        config("fusion", widths), scenes(widths), pairs(50, 0), [0], plan(), tmp_path
+        config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"), tmp_path
     )
     assert len(calls) == 30
     for one, other in zip(whole[0].parameters(), resumed[0].parameters(), strict=True):
@@ -140,8 +135,8 @@ def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
 def test_held_out_pairs_choose_the_weights():
     """With pairs that are noise, the first weights are the best on held-out pairs, and are kept."""
     rows = {name: torch.randn(SCENES, width) for name, width in LATENTS.items()}
-    (kept,) = train_workspaces(config("tr"), rows, pairs(40, 0), [0], plan(1000, held_out=0.25))
-    (last,) = train_workspaces(config("tr"), rows, pairs(40, 0), [0], plan(1000))
+    (kept,) = train_workspaces(config(), rows, pairs(40, 0), [0], plan("tr", 1000, held_out=0.25))
+    (last,) = train_workspaces(config(), rows, pairs(40, 0), [0], plan("tr", 1000))
 
     def error(workspace):
         there = workspace.broadcast(workspace.enter("image", rows["image"]), ["attributes"])[
@@ -163,26 +158,26 @@ def test_held_out_pairs_choose_the_weights():
 def test_too_few_or_too_many_pairs(model, count, message):
     rows = [torch.arange(count)]
     with pytest.raises(ValueError, match=message):
-        train_workspaces(config(model), scenes(), rows, [0], plan())
+        train_workspaces(config(), scenes(), rows, [0], plan(model))
 
 
 def test_one_modality_or_other_widths_are_refused():
     one = {"image": scenes()["image"]}
     with pytest.raises(ValueError, match="two or more"):
-        train_workspaces(GWConfig({"image": 5}), one, pairs(5, 0), [0], plan())
+        train_workspaces(GWConfig({"image": 5}), one, pairs(5, 0), [0], plan("tr"))
     with pytest.raises(ValueError, match="must agree"):
         train_workspaces(
-            config("tr", {"image": 5, "attributes": 9}), scenes(), pairs(5, 0), [0], plan()
+            config({"image": 5, "attributes": 9}), scenes(), pairs(5, 0), [0], plan("tr")
         )
 
 
 def test_unknown_losses_and_models_are_refused():
     with pytest.raises(ValueError, match=r"unknown loss 'translaton'.*translation"):
-        GWConfig(LATENTS, losses={"translaton": 1.0})
+        TrainingPlan(FitConfig(1), losses={"translaton": 1.0})
     with pytest.raises(ValueError, match="weight of cycle is 0"):
-        GWConfig(LATENTS, losses={"translation": 1.0, "cycle": 0.0})
+        TrainingPlan(FitConfig(1), losses={"translation": 1.0, "cycle": 0.0})
     with pytest.raises(ValueError, match="no loss at all"):
-        GWConfig(LATENTS, losses={})
+        TrainingPlan(FitConfig(1), losses={})
     with pytest.raises(ValueError, match="tr\\+cont"):
         preset_called("tr+contrastive")
 
@@ -191,4 +186,4 @@ def test_a_loss_that_is_not_a_number_is_named():
     rows = scenes()
     rows["image"][7] = torch.nan
     with pytest.raises(FloatingPointError, match="translation"):
-        train_workspaces(config("tr"), rows, [torch.arange(20)], [0], plan(200))
+        train_workspaces(config(), rows, [torch.arange(20)], [0], plan("tr", 200))

@@ -10,11 +10,12 @@ import torch
 
 from gw_agents import CheckpointError, GlobalWorkspace
 from gw_agents.checkpoint import fingerprint, save_checkpoint
-from gw_agents.domains.attributes import AttributesDomain, VectorDomain
+from gw_agents.domains.attributes import AttributesDomain
 from gw_agents.domains.base import Domain
 from gw_agents.domains.image import ImageDomain
 from gw_agents.domains.kinds import DOMAINS
 from gw_agents.domains.language import LanguageDomain
+from gw_agents.domains.vector import VectorDomain
 from gw_agents.learning.probes import attribute_errors, linear_probe
 from gw_agents.workspace.model import GWConfig, Workspace
 
@@ -39,7 +40,7 @@ def text():
 class Sound(Domain):
     """(B, 5) int16 loudness <-> (B, 2) latents, without a network: the means of its two ends."""
 
-    modality = "sound"
+    kind = "sound"
     dtype, accepts = np.float32, np.int16
 
     def __init__(self):
@@ -52,10 +53,10 @@ class Sound(Domain):
     def config(self):
         return {}
 
-    def _encode(self, observations):
+    def encode_raw(self, observations):
         return torch.stack([observations[:, :2].mean(1), observations[:, 3:].mean(1)], 1)
 
-    def _decode(self, latents):
+    def decode_raw(self, latents):
         return latents[:, [0, 0, 0, 1, 1]].round().to(torch.int16)
 
 
@@ -68,7 +69,7 @@ def lettered(sentences):
 def joined(domains, scene="a forest"):
     torch.manual_seed(0)
     widths = {name: domain.latent_width for name, domain in domains.items()}
-    return GlobalWorkspace(scene, domains, Workspace(GWConfig(widths, width=6, hidden=8)))
+    return GlobalWorkspace(scene, domains, Workspace(GWConfig(widths, z_width=6, hidden=8)))
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_our_own_domains_say_the_same_under_another_key():
 
 
 def test_parts_that_do_not_fit_are_refused():
-    workspace = Workspace(GWConfig({"sound": 3, "pose": 10}, width=6, hidden=8))
+    workspace = Workspace(GWConfig({"sound": 3, "pose": 10}, z_width=6, hidden=8))
     with pytest.raises(
         ValueError, match="sound domain has a latent of 2 numbers, the workspace reads 3"
     ):
@@ -163,7 +164,7 @@ def test_parts_that_do_not_fit_are_refused():
         GlobalWorkspace(
             "here",
             {"sound": Sound()},
-            Workspace(GWConfig({"sound": 2, "pose": 10}, width=6, hidden=8)),
+            Workspace(GWConfig({"sound": 2, "pose": 10}, z_width=6, hidden=8)),
         )
     for key in ("workspace", "a/b", "keys"):
         with pytest.raises(ValueError, match=f"the key '{key}'"):
@@ -181,11 +182,11 @@ def test_images_of_any_size_and_vectors_of_any_range():
     vectors = torch.tensor([[0.0, 1e4, 7.0], [2.0, 3e4, 7.0]])
     vector = VectorDomain(3)
     vector.prepare(vectors)
-    assert vector._scaled(vectors).tolist() == [
+    assert vector.scaled(vectors).tolist() == [
         [-1, -1, 0],
         [1, 1, 0],
     ]  # by hand: means 1, 2e4, 7; deviations 1, 1e4
-    far = vector._decode(100 * torch.randn(50, 10))
+    far = vector.decode_raw(100 * torch.randn(50, 10))
     assert (far >= vectors.amin(0)).all()
     assert (far <= vectors.amax(0)).all()
     again = VectorDomain(**json.loads(json.dumps(vector.config())))
@@ -199,12 +200,12 @@ def test_a_kind_of_ones_own_is_loaded_where_it_is_known(tmp_path, monkeypatch):
         about = {
             "kind": "domain",
             "scene": "a forest",
-            "domain": domain.modality,
+            "domain": domain.kind,
             "arguments": domain.config(),
         }
         save_checkpoint(tmp_path, key, domain.state_dict(), about)
     hashes = {key: fingerprint(tmp_path / f"{key}.safetensors") for key in gw.modalities}
-    shape = {"latents": {"ear": 2, "pose": 10}, "width": 6, "hidden": 8}
+    shape = {"latent_widths": {"ear": 2, "pose": 10}, "z_width": 6, "hidden": 8}
     about = {"kind": "workspace", "scene": "a forest", "domains": hashes, "arguments": shape}
     save_checkpoint(tmp_path, "workspace", gw.workspace.state_dict(), about)
     with pytest.raises(CheckpointError, match=r"ear\.json holds a domain of the kind 'sound'"):

@@ -41,7 +41,7 @@ for package in (gw_agents, gw_envs):
 env = gym.make("gw_envs:GWFactory-v0")
 obs, info = env.reset(seed=0)
 gw = GlobalWorkspace.from_pretrained("factory")
-assert gw.encode(obs).shape == (gw.workspace.config.width,)
+assert gw.encode(obs).shape == (gw.workspace.config.z_width,)
 observed = GWVecObservation(make_vec("GWFactory-v0", n_envs=2, modalities=("image", "language")), gw)
 print("steps:", PPO("MlpPolicy", observed, n_steps=16, batch_size=16, n_epochs=1, seed=0).learn(64).num_timesteps)
 """

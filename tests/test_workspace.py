@@ -24,7 +24,7 @@ LATENTS = {"image": 5, "attributes": 4, "language": 3}
 @pytest.fixture
 def workspace():
     torch.manual_seed(0)
-    return Workspace(GWConfig(LATENTS, width=6, hidden=8)).requires_grad_(False)
+    return Workspace(GWConfig(LATENTS, z_width=6, hidden=8)).requires_grad_(False)
 
 
 def batch(count, names=tuple(LATENTS)):
@@ -52,8 +52,8 @@ def test_every_subset_and_batch_size_broadcasts_to_all(workspace, count, names):
 
 def test_attention_by_hand():
     """Identity keys and query: the weights are softmax of o . z / sqrt(2)."""
-    workspace = Workspace(GWConfig({"image": 2, "attributes": 2}, width=2, hidden=2))
-    attention = Attention(AttentionConfig({"image": 2, "attributes": 2}, width=2, key_width=2))
+    workspace = Workspace(GWConfig({"image": 2, "attributes": 2}, z_width=2, hidden=2))
+    attention = Attention(AttentionConfig({"image": 2, "attributes": 2}, z_width=2, key_width=2))
     for layer in (attention.keys["image"][0], attention.keys["attributes"][0], attention.query):
         layer.weight.data = torch.eye(2)
         layer.bias.data = torch.zeros(2)
@@ -65,7 +65,7 @@ def test_attention_by_hand():
     first = [math.exp(score) / total for score in scores]
     assert attention(latents, codes, workspace).tolist()[0] == pytest.approx(first)
 
-    two = Attention(AttentionConfig({"image": 2, "attributes": 2}, width=2, key_width=2, steps=2))
+    two = Attention(AttentionConfig({"image": 2, "attributes": 2}, z_width=2, key_width=2, steps=2))
     two.load_state_dict(attention.state_dict())
     z = math.tanh(3.0 * first[1])  # both components of the first pass's workspace vector
     scores = [(2 * z + z) / math.sqrt(2), -z / math.sqrt(2)]
@@ -80,7 +80,7 @@ def test_attention_by_hand():
 @pytest.mark.parametrize("count", [1, 5])
 def test_attention_weights_are_a_distribution(workspace, preset, names, count):
     torch.manual_seed(1)
-    attention = Attention(AttentionConfig(LATENTS, width=6, **PRESETS[preset])).requires_grad_(
+    attention = Attention(AttentionConfig(LATENTS, z_width=6, **PRESETS[preset])).requires_grad_(
         False
     )
     latents = batch(count, names)
@@ -109,21 +109,21 @@ def test_corruption_hits_so_many_modalities_of_each_row(at_once):
     for fixed in (None, directions):
         noisy = corrupt(clean, 2.0, torch.Generator().manual_seed(0), fixed, at_once)
         changed = torch.stack([(noisy.latents[name] != clean[name]).any(1) for name in clean], 1)
-        assert torch.equal(changed, noisy.hit)
+        assert torch.equal(changed, noisy.is_corrupted)
         assert (changed.sum(1) == at_once).all()
         assert changed.sum(0).min() > 40 * at_once
-        assert torch.equal(noisy.level > 0, noisy.hit)
+        assert torch.equal(noisy.noise_scale > 0, noisy.is_corrupted)
     shift = noisy.latents["image"] - clean["image"]
-    hit = noisy.hit[:, 0]
+    hit = noisy.is_corrupted[:, 0]
     along = shift[hit] / directions["image"]
     assert torch.allclose(along, along[:, :1].expand_as(along), atol=1e-4)
-    assert torch.allclose(along[:, 0].abs(), noisy.level[hit, 0], atol=1e-4)
+    assert torch.allclose(along[:, 0].abs(), noisy.noise_scale[hit, 0], atol=1e-4)
 
 
 def test_each_row_may_have_its_own_number_of_corrupted_modalities():
     number = torch.tensor([0, 1, 2, 3])
     noisy = corrupt(batch(4), 2.0, torch.Generator().manual_seed(0), None, number)
-    assert torch.equal(noisy.hit.sum(1), number)
+    assert torch.equal(noisy.is_corrupted.sum(1), number)
 
 
 def test_damage_leaves_one_modality_clean_and_shows_failing_sensors():
@@ -156,7 +156,7 @@ def test_attention_learns_to_leave_the_noisy_modality():
     """Two modalities that both hold the class: attention must beat the even mean by far under noise."""
     torch.manual_seed(0)
     widths = {"image": 3, "attributes": 3}
-    workspace = Workspace(GWConfig(widths, width=3, hidden=8))
+    workspace = Workspace(GWConfig(widths, z_width=3, hidden=8))
     for name in widths:  # the identity, so that the workspace is aligned without training
         workspace.encoders[name] = torch.nn.Identity()
     workspace.requires_grad_(False)
@@ -186,7 +186,7 @@ def aligned():
     """Three modalities that say the same, each decoded from the code of any: the identity all over."""
     torch.manual_seed(0)
     widths = dict.fromkeys(LATENTS, 4)
-    workspace = Workspace(GWConfig(widths, width=4, hidden=8))
+    workspace = Workspace(GWConfig(widths, z_width=4, hidden=8))
     for name in widths:
         workspace.encoders[name] = torch.nn.Identity()
         workspace.decoders[name] = Atanh()
@@ -209,7 +209,7 @@ def test_evidence_leaves_what_cannot_be_reconstructed(preset):
     attention = train_attention(preset, workspace, restores, clean, 0, damage)
     noisy = corrupt(clean, 100.0, torch.Generator().manual_seed(5))
     weights = attention(noisy.latents, workspace.encode(noisy.latents), workspace)
-    far = noisy.hit & (noisy.level > 20)
+    far = noisy.is_corrupted & (noisy.noise_scale > 20)
     assert weights[far].mean() < 0.05
     assert weights.sum(1).tolist() == pytest.approx([1.0] * len(weights), abs=1e-5)
     codes = workspace.encode(clean)
@@ -248,7 +248,7 @@ def test_what_is_known_to_have_failed_has_no_weight(workspace):
     latents = batch(3)
     failed = torch.tensor([[True, False, False], [False, False, False], [True, True, True]])
     for preset in ("two_step", "evidence_fused"):
-        attention = Attention(AttentionConfig(LATENTS, width=6, **PRESETS[preset]))
+        attention = Attention(AttentionConfig(LATENTS, z_width=6, **PRESETS[preset]))
         weights = attention(latents, workspace.encode(latents), workspace, failed)
         assert weights[0, 0] == 0
         assert weights.sum(1).tolist() == pytest.approx([1.0, 1.0, 0.0])

@@ -27,7 +27,9 @@ from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.pretrained import load_domain
 from gw_agents.workspace import losses
-from gw_agents.workspace.model import PRESETS, GWConfig, Workspace, preset_called
+from gw_agents.workspace.losses import PRESETS
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import preset_called
 from gw_envs.errors import InputError, check_whole
 from gw_envs.observation import MODALITIES, check_modalities
 
@@ -180,7 +182,7 @@ class Search(Cell):
         for rate, decay in self.trials:
             steps = self.setup.steps // 2
             (workspace,) = train(self, place, self.pairs, (self.seed,), rate, decay, steps)
-            error = held_out_error(workspace, held_out)
+            error = held_out_error(self.model, workspace, held_out)
             results.append({"learning_rate": rate, "decay": decay, "error": error})
         return results
 
@@ -249,16 +251,16 @@ def train(
         latents_of(place, search.scene, setup),
         [matched_scenes(seed, pairs, setup.scenes) for seed in seeds],
         seeds,
-        TrainingPlan(fit, search.held_out),
+        TrainingPlan(fit, search.held_out, losses=dict(search.model.losses)),
     )
 
 
 def config_of(search: Search, place: Place) -> GWConfig:
-    """Return the networks and losses of a model."""
+    """Return the shape of a model's networks."""
     domains = domains_of(place, search.scene, search.setup.modalities)
     widths = {name: domain.latent_width for name, domain in domains.items()}
     shape = search.setup.shape
-    return GWConfig(widths, shape.width, shape.hidden, losses=dict(search.model.losses))
+    return GWConfig(widths, shape.width, shape.hidden)
 
 
 @lru_cache(maxsize=2)
@@ -283,16 +285,16 @@ def matched_scenes(seed: int, count: int, scenes: int = SCENES) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_error(workspace: Workspace, latents: dict[str, Tensor]) -> float:
+def held_out_error(model: Model, workspace: Workspace, latents: dict[str, Tensor]) -> float:
     """Return the translation error by which a model is chosen, or its contrastive loss where that
     is its only loss."""
     z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
-    only_contrastive = workspace.config.losses.keys() == {"contrastive"}
+    only_contrastive = dict(model.losses).keys() == {"contrastive"}
     errors = []
     for a, b in permutations(latents, 2):
         if only_contrastive:
             errors.append(float(losses.contrastive(z[a], z[b], workspace.log_scale)))
         else:
             predicted = workspace.broadcast(z[a], [b])[b]
-            errors.append(float(losses.translation(predicted, latents[b])))
+            errors.append(float(losses.squared_error(predicted, latents[b])))
     return float(np.mean(errors))

@@ -60,9 +60,7 @@ class WorkspaceVectors(Representation):
 
     def __call__(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
         """(Z,) or (B, Z)."""
-        z, self.weights = self.gw.encode(
-            self._read(observation), self.attention, return_weights=True
-        )
+        z, self.weights = self.gw.encode_with_weights(self._read(observation), self.attention)
         return z
 
     def modules(self) -> dict[str, nn.Module]:

@@ -1,4 +1,5 @@
-"""The image domain: a convolutional variational autoencoder, small because agents wait for it."""
+"""The image domain: a convolutional variational autoencoder, kept small because agents wait for
+it."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,17 +11,19 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
+from gw_envs.errors import InputError, check_number, check_whole
 
 
 class ImageDomain(Domain):
     """(B, S, S, 3) or (B, H, W, 3) uint8 images <-> (B, latent_width) latents.
 
-    Plain squared error learns outlines and ignores hue for long, so the error is split into luminance (the mean over
-    the channels) and chroma (the rest), which weighs more. Where a fixed camera sees a scene, most pixels never change:
-    the networks see and draw the difference to the background, the median of training images.
+    A plain squared error learns outlines first and hue very late, so the error is split into
+    luminance (the mean over the channels) and chroma (the rest), which weighs more. A fixed camera
+    shows a background that never changes: the networks see and draw the difference to it, and the
+    median of training images stands for it.
     """
 
-    modality = "image"
+    kind = "image"
     dtype, accepts = np.uint8, np.uint8
 
     def __init__(
@@ -36,23 +39,30 @@ class ImageDomain(Domain):
         """Build the networks.
 
         Args:
-            size: side S of the images in pixels, or their height and width; padded with background inside to multiples
-                of 2 to the number of `channels`.
+            size: side S of the images in pixels, or their height and width. Images are padded with
+                background to multiples of 2 to the power of the number of convolutions.
             latent_width: numbers in the latent.
             channels: feature maps of each 4 x 4 convolution of stride 2; the decoder mirrors them.
             hidden: width of the one hidden layer between the last feature maps and the latent.
             beta: weight of the KL term.
             chroma_weight: weight of the squared chroma error against the squared luminance error.
-            input_noise: standard deviation of the noise on lit pixels of training inputs, as a fraction of full
-                scale (lit: unlike the background), so that the encoder leans on no renderer's exact rounding.
+            input_noise: standard deviation of the noise on lit pixels of training inputs, as a
+                fraction of full scale (lit: unlike the background), so that the encoder does not
+                depend on a renderer's rounding.
         """
+        check_whole("latent_width", latent_width, 1)
+        check_whole("hidden", hidden, 1)
         super().__init__(latent_width)
         self.size, self.channels, self.hidden = size, tuple(channels), hidden
-        self.height, self.width = (size, size) if isinstance(size, int) else size
+        self.height, self.width = _sides(size)
         self.beta, self.chroma_weight, self.input_noise = beta, chroma_weight, input_noise
-        maps = [3, *channels]
-        step = 2 ** len(channels)
-        self.coarse = (channels[-1], -(-self.height // step), -(-self.width // step))
+        for name in ("beta", "chroma_weight", "input_noise"):
+            check_number(name, getattr(self, name), 0.0)
+        if not self.channels:
+            raise InputError("channels is empty: give the feature maps of at least one convolution")
+        maps = [3, *(check_whole("an entry of channels", count, 1) for count in self.channels)]
+        step = 2 ** len(self.channels)
+        self.coarse = (maps[-1], -(-self.height // step), -(-self.width // step))
         self.padding = (0, -self.width % step, 0, -self.height % step)
         flat = self.coarse[0] * self.coarse[1] * self.coarse[2]
         down: list[nn.Module] = []
@@ -70,6 +80,7 @@ class ImageDomain(Domain):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON."""
         names = (
             "size",
             "latent_width",
@@ -83,37 +94,47 @@ class ImageDomain(Domain):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
         return (self.height, self.width, 3)
 
     def prepare(self, observations: Tensor) -> None:
+        """Take the median of (N, H, W, 3) training images for the background."""
         self.background.copy_(observations.median(0).values)
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 -> (B, 3, H, W) float, 0 where it is as the background, channels last in memory."""
+        """Turn (B, H, W, 3) uint8 into (B, 3, H, W) float, 0 where it equals the background,
+        channels last in memory."""
         difference = images.to(torch.int16) - self.background
         return difference.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
     def _posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> mean and log variance, (B, L) each."""
-        padded = pad(pixels, self.padding) if any(self.padding) else pixels
-        mean, log_variance = self.to_latent(self.down(padded).flatten(1)).chunk(2, -1)
+        """Encode (B, 3, H, W) as mean and log variance, (B, L) each."""
+        mean, log_variance = self._both(pixels).chunk(2, -1)
         return mean, log_variance.clamp(-12.0, 4.0)
 
+    def _both(self, pixels: Tensor) -> Tensor:
+        """Encode (B, 3, H, W) as mean and unclamped log variance side by side, (B, 2 L)."""
+        padded = pad(pixels, self.padding) if any(self.padding) else pixels
+        return self.to_latent(self.down(padded).flatten(1))
+
     def _reconstruct(self, latents: Tensor) -> Tensor:
-        """(B, L) raw latents -> (B, 3, H, W) differences to the background."""
+        """Decode (B, L) raw latents into (B, 3, H, W) differences to the background."""
         padded = self.up(self.from_latent(latents).unflatten(1, self.coarse))
         return padded[..., : self.height, : self.width]
 
-    def _encode(self, observations: Tensor) -> Tensor:
-        return self._posterior(self._pixels(observations))[0]
+    def encode_raw(self, observations: Tensor) -> Tensor:
+        """Encode (B, H, W, 3) uint8 images into (B, L) raw latents."""
+        return self._both(self._pixels(observations))[:, : self.latent_width]
 
-    def _decode(self, latents: Tensor) -> Tensor:
+    def decode_raw(self, latents: Tensor) -> Tensor:
+        """Decode (B, L) raw latents into (B, H, W, 3) uint8 images."""
         pixels = self._reconstruct(latents).permute(0, 2, 3, 1)
         return pixels.mul(255.0).add(self.background).round().clamp(0, 255).to(torch.uint8)
 
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the luminance error, the weighted chroma error and the KL term, which warms up."""
         pixels = self._pixels(observations)
         noise = torch.randn_like(pixels) * self.input_noise * (pixels != 0)
         mean, log_variance = self._posterior(pixels + noise)
@@ -126,3 +147,11 @@ class ImageDomain(Domain):
         }
         beta = self.beta * min(1.0, progress / 0.1)
         return terms["luminance"] + self.chroma_weight * terms["chroma"] + beta * terms["kl"], terms
+
+
+def _sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """Return height and width in pixels; InputError unless `size` is one whole number or two."""
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2:
+        raise InputError(f"size is {size!r}: give the side of the images, or height and width")
+    return check_whole("height", sides[0], 1), check_whole("width", sides[1], 1)

@@ -1,12 +1,13 @@
-"""Every kind of domain module by name."""
+"""Name every kind of domain module."""
 
-from gw_agents.domains.attributes import AttributesDomain, VectorDomain
+from gw_agents.domains.attributes import AttributesDomain
 from gw_agents.domains.base import Domain
 from gw_agents.domains.image import ImageDomain
 from gw_agents.domains.language import LanguageDomain
+from gw_agents.domains.vector import VectorDomain
 
 DOMAINS: dict[str, type[Domain]] = {
-    domain.modality: domain
-    for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
+    domain.kind: domain for domain in (ImageDomain, AttributesDomain, LanguageDomain, VectorDomain)
 }
-"""The domain class of each kind, which is what checkpoints name; add your own to load them from a folder."""
+"""The class of each kind of domain, by the name that checkpoints hold; add your own to load it from
+a folder."""

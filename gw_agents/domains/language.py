@@ -1,4 +1,5 @@
-"""The language domain: token ids in, a latent that holds what the sentence claims, plain words out."""
+"""The language domain: captions in, a latent that holds what they claim, the plainest wording of it
+out."""
 
 from typing import Any
 
@@ -8,23 +9,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
+from gw_envs.errors import InputError, check_number, check_whole, describe
+from gw_envs.language import VOCABULARY, parse
 from gw_envs.language.vocabulary import END, PAD, START
 from gw_envs.observation import MAX_TOKENS
+from gw_envs.scenes import SCENES
 
 
 class LanguageDomain(Domain):
-    """(B, MAX_TOKENS) token ids <-> (B, latent_width) latents.
+    """(B, MAX_TOKENS) token ids <-> (B, latent_width) latents; sentences are read as their token
+    ids.
 
-    A convolution over the words, pooled, gives the latent; a recurrent network says it again. The target is the same
-    claims in the plainest wording, so that the latent spends its numbers on what is said and not on how: two
-    paraphrases have nearly the same latent, and every latent is decoded in the same style.
+    A convolution over the words, pooled, gives the latent, and a recurrent network decodes it. Its
+    target is the same claims in the plainest wording, so the latent spends its numbers on what is
+    said rather than how: two paraphrases have nearly the same latent, and every latent is decoded
+    in the same style.
 
-    How finely a caption speaks can't be told from a picture, so that whoever predicts a latent from one finds at best
-    the average over captions. Hence a second target: from the average latent of several captions of a scene, the
-    coarsest claims that hold of it.
+    A picture does not show how precise its caption is, so a model that predicts a latent from a
+    picture finds at best the average over captions. Hence a second target: the average latent of
+    several captions of a scene is decoded as the coarsest claims that hold of it.
     """
 
-    modality = "language"
+    kind = "language"
     dtype, accepts = np.int64, np.integer
 
     def __init__(
@@ -46,6 +52,16 @@ class LanguageDomain(Domain):
             hidden: state of the recurrent decoder.
             beta: weight of the KL term.
         """
+        sizes = {
+            "vocabulary": vocabulary,
+            "latent_width": latent_width,
+            "embedding": embedding,
+            "channels": channels,
+            "hidden": hidden,
+        }
+        for name, size in sizes.items():
+            check_whole(name, size, 1)
+        check_number("beta", beta, 0.0)
         super().__init__(latent_width)
         self.vocabulary, self.embedding, self.channels = vocabulary, embedding, channels
         self.hidden, self.beta = hidden, beta
@@ -58,80 +74,118 @@ class LanguageDomain(Domain):
         self.to_word = nn.Linear(hidden, vocabulary)
 
     def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON."""
         names = ("vocabulary", "latent_width", "embedding", "channels", "hidden", "beta")
         return {name: getattr(self, name) for name in names}
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(T,), any number of tokens."""
         return (-1,)
 
+    @classmethod
+    def requirements(cls) -> dict[str, str]:
+        """Name the vocabulary, which says what the token ids mean."""
+        return {"vocabulary": VOCABULARY.fingerprint}
+
+    def as_array(self, value: Any, name: str) -> NDArray:
+        """Turn sentences into their (MAX_TOKENS,) token ids; pass on token ids as they are."""
+        array = super().as_array(value, name)
+        if array.dtype.kind != "U":
+            return array
+        rows = [self._token_ids(sentence, name) for sentence in array.reshape(-1).tolist()]
+        return np.array(rows, np.int64).reshape(*array.shape, MAX_TOKENS)
+
+    def _token_ids(self, sentence: str, name: str) -> NDArray[np.int64]:
+        """Look up a caption's token ids; InputError unless it is in the grammar of the domain's
+        scene."""
+        try:
+            if self.scene in SCENES:
+                parse(self.scene, sentence)
+            return VOCABULARY.encode(sentence)
+        except ValueError as error:
+            raise InputError(f"{name} is {describe(sentence)}, {error}") from error
+
     def check(self, array: NDArray, name: str) -> Tensor:
+        """Return a batch of token ids as `encode` reads it; InputError also on ids outside the
+        vocabulary."""
         self.check_form(array, name)
         if array.size and (array.min() < 0 or array.max() >= self.vocabulary):
-            raise ValueError(
+            raise InputError(
                 f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary"
             )
         return super().check(array, name)
 
     def _posterior(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) ids -> mean and log variance, (B, L) each."""
-        there = (tokens != PAD).unsqueeze(1)  # (B, 1, T)
-        features = torch.relu(self.window(self.read(tokens).transpose(1, 2))) * there  # (B, C, T)
-        count = there.sum(-1).clamp(min=1)
-        pooled = torch.cat([features.amax(-1), features.sum(-1) / count], -1)  # (B, 2C)
-        mean, log_variance = self.to_latent(pooled).chunk(2, -1)
+        """Encode (B, T) ids as mean and log variance, (B, L) each."""
+        mean, log_variance = self._both(tokens).chunk(2, -1)
         return mean, log_variance.clamp(-12.0, 4.0)
 
-    def _encode(self, observations: Tensor) -> Tensor:
-        return self._posterior(observations)[0]
+    def _both(self, tokens: Tensor) -> Tensor:
+        """Encode (B, T) ids as mean and unclamped log variance side by side, (B, 2 L)."""
+        is_word = (tokens != PAD).unsqueeze(1)  # (B, 1, T)
+        features = torch.relu(self.window(self.read(tokens).transpose(1, 2))) * is_word  # (B, C, T)
+        count = is_word.sum(-1).clamp(min=1)
+        pooled = torch.cat([features.amax(-1), features.sum(-1) / count], -1)  # (B, 2C)
+        return self.to_latent(pooled)
+
+    def encode_raw(self, observations: Tensor) -> Tensor:
+        """Encode (B, T) token ids into (B, L) raw latents."""
+        return self._both(observations)[:, : self.latent_width]
 
     def _words(self, previous: Tensor, latents: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) words so far, (B, L), (1, B, H) -> (B, T, V) logits of the words after each, and the new state."""
-        spread = latents.unsqueeze(1).expand(-1, previous.shape[1], -1)
-        output, state = self.recurrent(torch.cat([self.say(previous), spread], -1), state)
+        """Predict the words after each of (B, T) words from (B, L) latents: (B, T, V) logits, and
+        the new state."""
+        repeated = latents.unsqueeze(1).expand(-1, previous.shape[1], -1)
+        output, state = self.recurrent(torch.cat([self.say(previous), repeated], -1), state)
         return self.to_word(output), state
 
     @torch.no_grad()
-    def _decode(self, latents: Tensor) -> Tensor:
+    def decode_raw(self, latents: Tensor) -> Tensor:
+        """Decode (B, L) raw latents greedily into (B, MAX_TOKENS) token ids, padded with 0."""
         tokens = torch.full(
             (len(latents), MAX_TOKENS), PAD, dtype=torch.int64, device=latents.device
         )
         word = torch.full((len(latents), 1), START, dtype=torch.int64, device=latents.device)
         state = self.to_state(latents).unsqueeze(0)
-        going = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
+        unfinished = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
         for position in range(MAX_TOKENS):
             logits, state = self._words(word, latents, state)
             word = logits[:, -1:].argmax(-1)  # (B, 1)
-            going = going & (word[:, 0] > END)
-            if not going.any():
+            unfinished = unfinished & (word[:, 0] > END)
+            if not unfinished.any():
                 break
-            tokens[:, position] = torch.where(going, word[:, 0], PAD)
+            tokens[:, position] = torch.where(unfinished, word[:, 0], PAD)
         return tokens
 
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Captions (B, K, T), K of each scene; targets (B, 2, T): the first caption's claims, and the coarsest ones."""
+        """Compute the loss of captions (B, K, T), K of each scene.
+
+        `targets` (B, 2, T) are the first caption's claims in the plainest wording, and the coarsest
+        claims.
+        """
         mean, log_variance = self._posterior(trimmed(observations.flatten(0, 1)))
         drawn = sample_latent(mean, log_variance).unflatten(0, observations.shape[:2])  # (B, K, L)
         terms = {
-            "cross_entropy": self._spoken(drawn[:, 0], targets[:, 0]),
-            "average": self._spoken(drawn.mean(1), targets[:, 1]),
+            "cross_entropy": self._surprise(drawn[:, 0], targets[:, 0]),
+            "average": self._surprise(drawn.mean(1), targets[:, 1]),
             "kl": kl_divergence(mean, log_variance),
         }
-        return terms["cross_entropy"] + terms["average"] + self.beta * min(
-            1.0, progress / 0.1
-        ) * terms["kl"], terms
+        beta = self.beta * min(1.0, progress / 0.1)
+        return terms["cross_entropy"] + terms["average"] + beta * terms["kl"], terms
 
-    def _spoken(self, latents: Tensor, targets: Tensor) -> Tensor:
-        """How surprised the decoder is by the words that should be said: (B, L), (B, T) -> ()."""
+    def _surprise(self, latents: Tensor, targets: Tensor) -> Tensor:
+        """Sum the cross-entropy of each target's words, averaged over the batch; (B, L), (B, T) ->
+        ()."""
         words = trimmed(targets)
         start = torch.full_like(words[:, :1], START)
         previous = torch.cat([start, words], 1)  # (B, T + 1)
         following = torch.cat([words, torch.zeros_like(start)], 1)
         lengths = (words != PAD).sum(1)
         following[torch.arange(len(words)), lengths] = END
-        spoken = torch.arange(words.shape[1] + 1, device=words.device) <= lengths.unsqueeze(1)
+        is_spoken = torch.arange(words.shape[1] + 1, device=words.device) <= lengths.unsqueeze(1)
         hidden_words = (torch.rand(previous.shape, device=previous.device) < 0.2) & (
             previous != START
         )
@@ -139,9 +193,9 @@ class LanguageDomain(Domain):
             previous.masked_fill(hidden_words, PAD), latents, self.to_state(latents).unsqueeze(0)
         )
         per_word = nn.functional.cross_entropy(logits.transpose(1, 2), following, reduction="none")
-        return (per_word * spoken).sum(1).mean()
+        return (per_word * is_spoken).sum(1).mean()
 
 
 def trimmed(tokens: Tensor) -> Tensor:
-    """(B, T) ids without the columns at the end that are padding in every row."""
+    """Cut the last columns of (B, T) ids that are padding in every row."""
     return tokens[:, : int((tokens != PAD).sum(1).max())]

@@ -19,7 +19,7 @@ from gw_agents.domains.base import Domain, mlp
 from gw_agents.learning.latents import encode_rows
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
-from gw_agents.workspace.latent_noise import corrupt, replace
+from gw_agents.workspace.latent_noise import corrupt, replace_rows
 from gw_agents.workspace.model import Workspace
 from gw_agents.workspace.objective import random_weights
 from gw_envs.corruption import corrupt as corrupt_rows
@@ -62,7 +62,7 @@ def train_classifier(
         config: how to train.
     """
     seed_torch(seed, 1)
-    classifier = mlp([workspace.config.width, 64, int(labels.max()) + 1])
+    classifier = mlp([workspace.config.z_width, 64, int(labels.max()) + 1])
     with torch.no_grad():
         codes = workspace.encode(latents)
 
@@ -122,7 +122,8 @@ class Damage:
             name: kinds[torch.randint(len(kinds), (count,)), rows]
             for name, kinds in self.failures.items()
         }
-        return replace(noisy.latents, shown, noisy.hit & (torch.rand(noisy.hit.shape) < 0.5))
+        by_sensor = torch.rand(noisy.is_corrupted.shape) < 0.5
+        return replace_rows(noisy.latents, shown, noisy.is_corrupted & by_sensor)
 
 
 def every_subset(modalities: Sequence[str]) -> list[tuple[str, ...]]:
@@ -162,8 +163,8 @@ def train_attention(
     seed_torch(seed, 2)
     known = latents if every is None else every
     widths = {name: rows.shape[1] for name, rows in known.items()}
-    attention = Attention(AttentionConfig(widths, workspace.config.width, **PRESETS[preset]))
-    attention.prepare(known, workspace)
+    attention = Attention(AttentionConfig(widths, workspace.config.z_width, **PRESETS[preset]))
+    attention.calibrate(known, workspace)
     choices, config = list(subsets or [tuple(latents)]), damage.config
     count = len(next(iter(latents.values())))
 

@@ -15,18 +15,18 @@ from gw_agents.workspace.objective import (
     Latents,
     Objective,
     Terms,
-    _Translator,
+    Translator,
 )
 
 
 class Stack(nn.Module):
     """S workspaces of one configuration, their parameters side by side, with a moving average and the best of it."""
 
-    def __init__(self, workspaces: Sequence[Workspace]) -> None:
-        """Of freshly made workspaces."""
+    def __init__(self, workspaces: Sequence[Workspace], losses: Mapping[str, float]) -> None:
+        """Stack freshly made workspaces, trained on the {name: weight} of the losses."""
         super().__init__()
-        self.size = len(workspaces)
-        objectives = [Objective(workspace) for workspace in workspaces]
+        self.size, self.losses = len(workspaces), losses
+        objectives = [Objective(workspace, losses) for workspace in workspaces]
         parameters, _ = stack_module_state(objectives)
         self.names = list(parameters)
         self.now = nn.ParameterList(
@@ -52,19 +52,19 @@ class Stack(nn.Module):
     def terms(
         self,
         batch: Batch,
-        made_up: Mapping[str, Latents],
+        pseudo_targets: Mapping[str, Latents],
         parameters: Sequence[Tensor] | None = None,
     ) -> Terms:
         """{term: (S,)} of the S models, each on its own rows: every tensor of the batch has a first axis S."""
         named = dict(zip(self.names, self.now if parameters is None else parameters, strict=True))
         return self._each(
-            self.skeleton[0], named, batch.paired, batch.unpaired, batch.weights, made_up
+            self.skeleton[0], named, batch.paired, batch.unpaired, batch.weights, pseudo_targets
         )
 
     @torch.no_grad()
     def teach(self, unpaired: Latents) -> dict[str, dict[str, Tensor]]:
         """What the moving averages make of unpaired rows: {a: {b: (S, B, L_b)}}."""
-        translator = _Translator(self.skeleton[0].workspace)
+        translator = Translator(self.skeleton[0].workspace)
         named = dict(zip(self.names, self.averages(), strict=True))
         return self._each(translator, named, dict(unpaired))
 
@@ -103,7 +103,7 @@ class Stack(nn.Module):
         """The best weights as S workspaces, frozen."""
         found = []
         for row in range(self.size):
-            objective = Objective(Workspace(config))
+            objective = Objective(Workspace(config), self.losses)
             own = {
                 name: best[row].clone() for name, best in zip(self.names, self.bests(), strict=True)
             }

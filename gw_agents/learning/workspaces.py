@@ -5,8 +5,8 @@ Models that differ only in their seed and their pairs are trained as one stack: 
 seed, so that it is the same alone and in any stack, up to rounding.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.learning.stack import Stack
-from gw_agents.workspace.model import PAIRED_LOSSES, GWConfig, Workspace
-from gw_agents.workspace.objective import Batch, Latents, Terms, random_weights
+from gw_agents.workspace.losses import PAIRED_LOSSES, PRESETS
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import Batch, Latents, Terms, check_losses, random_weights
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class TrainingPlan:
     """Held-out pairs looked at, at most."""
     back_translation_from: float = 0.1
     """Fraction of the steps before back-translation begins."""
+    losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
+    """Weight of each loss, by its name in `gw_agents.workspace.losses.LOSSES`."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError on an unknown loss or a weight that is not positive."""
+        check_losses(self.losses)
 
 
 def train_workspaces(
@@ -48,11 +55,11 @@ def train_workspaces(
     """Train one workspace for each seed, all in one stack.
 
     Args:
-        config: their shape and their losses.
+        config: their shape.
         latents: {modality: (M, L_d)}, row i of each from scene i; unpaired rows are drawn from all of them.
         pairs: for each seed (N,) row numbers of the scenes whose modalities may be matched; N the same for all.
         seeds: of weights and batches.
-        plan: how to train.
+        plan: on what losses and how to train.
         run_dir: where checkpoints and logs go, if anywhere.
         label: what the progress bar says; None for no bar.
 
@@ -62,27 +69,27 @@ def train_workspaces(
     Raises:
         ValueError: fewer than two modalities, no pairs for losses that need them, or pairs that are no rows.
     """
-    check_pairs(config, latents, pairs, seeds)
+    check_pairs(config, plan.losses, latents, pairs, seeds)
     device = next(iter(latents.values())).device
     models = []
     for seed in seeds:
         seed_torch(seed)
         models.append(Workspace(config))
-    stack = Stack(models).to(device)
-    draw = Draws(config, latents, torch.stack(list(pairs)), seeds, plan)
+    stack = Stack(models, plan.losses).to(device)
+    draw = Draws(latents, torch.stack(list(pairs)), seeds, plan)
     watched = draw.watched()
 
     def keep_best() -> None:
         error = None
         if watched is not None:
-            error = _total(config, stack.terms(watched, {}, stack.averages())).detach()
+            error = _total(plan.losses, stack.terms(watched, {}, stack.averages())).detach()
         stack.keep_best(error)
 
     def step_loss(step: int, progress: float) -> tuple[Tensor, Terms]:
         batch = draw(step)
-        late = "back_translation" in config.losses and progress >= plan.back_translation_from
+        late = "back_translation" in plan.losses and progress >= plan.back_translation_from
         terms = stack.terms(batch, stack.teach(batch.unpaired) if late else {})
-        return _total(config, terms).sum(), {name: term.mean() for name, term in terms.items()}
+        return _total(plan.losses, terms).sum(), {name: term.mean() for name, term in terms.items()}
 
     def after_step(done: int) -> None:
         finished = done == plan.fit.steps
@@ -97,22 +104,26 @@ def train_workspaces(
 
 
 def check_pairs(
-    config: GWConfig, latents: Latents, pairs: Sequence[Tensor], seeds: Sequence[int]
+    config: GWConfig,
+    losses: Mapping[str, float],
+    latents: Latents,
+    pairs: Sequence[Tensor],
+    seeds: Sequence[int],
 ) -> None:
     """ValueError with one sentence unless the data fit the configuration; see `train_workspaces`."""
-    if len(latents) < 2 or dict(config.latents) != {
+    if len(latents) < 2 or dict(config.latent_widths) != {
         name: rows.shape[1] for name, rows in latents.items()
     }:
         held = {name: rows.shape[1] for name, rows in latents.items()}
         raise ValueError(
-            f"latents of widths {held} for a workspace of {dict(config.latents)}: they must agree, two or more"
+            f"latents of widths {held} for a workspace of {dict(config.latent_widths)}: they must agree, two or more"
         )
     counts, scenes = {len(rows) for rows in pairs}, len(next(iter(latents.values())))
     if len(pairs) != len(seeds) or len(counts) != 1:
         raise ValueError(
             f"{len(pairs)} sets of {sorted(counts)} pairs for {len(seeds)} seeds: give one of equal size each"
         )
-    needing = sorted(PAIRED_LOSSES & config.losses.keys())
+    needing = sorted(PAIRED_LOSSES & losses.keys())
     if not max(counts) and needing:
         raise ValueError(
             f"there are no pairs, and {', '.join(needing)} cannot do without: give at least one"
@@ -125,9 +136,9 @@ def check_pairs(
         )
 
 
-def _total(config: GWConfig, terms: Terms) -> Tensor:
+def _total(losses: Mapping[str, float], terms: Terms) -> Tensor:
     """The weighted sum of the terms: the loss that is minimised."""
-    return torch.stack([config.losses[name] * term for name, term in terms.items()]).sum(0)
+    return torch.stack([losses[name] * term for name, term in terms.items()]).sum(0)
 
 
 class Draws:
@@ -135,18 +146,17 @@ class Draws:
 
     def __init__(
         self,
-        config: GWConfig,
         latents: Latents,
         pairs: Tensor,
         seeds: Sequence[int],
         plan: TrainingPlan,
     ) -> None:
         """Keep back the held-out pairs; `pairs` is (S, N), the rest as for `train_workspaces`."""
-        self.config, self.latents, self.seeds, self.plan = config, latents, seeds, plan
+        self.latents, self.seeds, self.plan = latents, seeds, plan
         kept = round(plan.held_out * pairs.shape[1])
         self.held_out, self.pairs = pairs[:, :kept], pairs[:, kept:]
-        self.needs_pairs = bool(PAIRED_LOSSES & config.losses.keys())
-        self.needs_unpaired = bool(config.losses.keys() - PAIRED_LOSSES)
+        self.needs_pairs = bool(PAIRED_LOSSES & plan.losses.keys())
+        self.needs_unpaired = bool(plan.losses.keys() - PAIRED_LOSSES)
         self.scenes = len(next(iter(latents.values())))
 
     def __call__(self, step: int) -> Batch:
@@ -161,7 +171,7 @@ class Draws:
                 unmatched.append(torch.randint(self.scenes, (len(names), count)))
             weights.append(
                 random_weights(count, len(names))
-                if "broadcast" in self.config.losses
+                if "broadcast" in self.plan.losses
                 else torch.zeros(())
             )
         paired = self._rows(torch.stack(matched)) if matched else {}

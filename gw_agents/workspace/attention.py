@@ -1,24 +1,27 @@
-"""Which modality enters the workspace: fusion weights from unimodal latents.
+"""Attention: fusion weights from unimodal latents, which decide which modality enters the
+workspace.
 
-As published: keys K_d = k_d(o_d) come from the latents, a query Q = W_q z from a workspace vector, and the weights are
-softmax over d of K_d . Q / sqrt(width). The first z is one fixed random vector; with several steps, the z of each pass
-gives the query of the next.
+As published: keys K_d = k_d(o_d) come from the latents, a query Q = W_q z from a workspace vector,
+and the weights are softmax over d of K_d . Q / sqrt(width). The first z is one fixed random vector;
+each later step takes its query from the z of the step before.
 
-What is added, each a field of `AttentionConfig`:
+The fields of `AttentionConfig` add to this:
 
-- the first query from the evenly fused z, which holds the very input that is to be judged;
-- keys of two layers, which see that a latent is large whatever its sign, and cosine keys, whose length says nothing;
-- steps that add to the scores of the steps before in place of replacing them. Linear keys judge a latent by its sign
-  alone, so a pass that was misled hands its z, the corrupted one, to the next, which follows it: five passes do worse
-  than two, and a running sum does not mend that. A first query from the fused z does: five passes are then as good as
-  one (`noise_robustness.py --preset full` shows all of them);
-- evidence: how badly the frozen workspace reconstructs each latent from itself (its demi-cycle error, large for what
-  is unlike anything seen) and from the others (large for a latent that fits none of them), in standard deviations of
-  clean data. One small network, shared by all modalities, turns these numbers into scores, so that it can judge a
-  modality it was never trained on.
+- a first query from the evenly fused z, which already holds the input that is to be judged;
+- keys of two layers, which can tell that a latent is large whatever its sign, and cosine
+  similarity, which ignores the length of a key;
+- steps that add to the scores of earlier steps instead of replacing them. Linear keys judge a
+  latent by its sign alone, so a step that was misled passes its corrupted z to the next one, which
+  follows it: five steps do worse than two, and a running sum does not repair that. A first query
+  from the fused z does: five steps are then as good as one (`noise_robustness.py --preset full`
+  measures all of them);
+- evidence: how badly the frozen workspace reconstructs each latent from itself (its demi-cycle
+  error, large for latents unlike anything seen) and from the others (large for a latent that fits
+  none of them), in standard deviations of clean data. One small network, shared by all modalities,
+  turns these numbers into scores, so it can judge a modality it was never trained on.
 
-Two rules need no training: `demi_cycle`, softmax of minus the demi-cycle error, and `agreement`, which asks what fits
-the others.
+Two rules need no training: `demi_cycle` is softmax of minus the demi-cycle error, and `agreement`
+trusts the modalities that fit the others.
 """
 
 from collections.abc import Mapping
@@ -28,33 +31,57 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gw_agents.domains.base import mlp
+from gw_agents.domains.base import check_key, mlp
 from gw_agents.workspace.model import Codes, Workspace
+from gw_envs.errors import check_choice, check_whole
+
+MAX_STEPS = 100
+"""Most steps of key and query."""
 
 
 @dataclass(frozen=True)
 class AttentionConfig:
-    """One member of the family."""
+    """The shape of one attention module."""
 
-    latents: Mapping[str, int]
-    """Width of each modality's latent."""
-    width: int = 12
-    """Z, width of the workspace."""
+    latent_widths: Mapping[str, int]
+    """Width L_d of each modality's latent."""
+    z_width: int = 12
+    """Z, numbers in the workspace vector."""
     steps: int = 1
-    """Passes of key and query; each after the first takes its query from the z of the pass before. 0 for none."""
+    """Steps of key and query; each after the first takes its query from the z of the step before. 0
+    for none."""
     first_query: Literal["random", "fused"] = "random"
-    """What z the first query is computed from: one fixed random vector, or the even fusion of what is present."""
+    """The z that gives the first query: one fixed random vector, or the even fusion of what is
+    present."""
     key_hidden: int = 0
     """Hidden width of two-layer keys; 0 for linear ones."""
     key_width: int = 16
     """Numbers in a key and in the query."""
     similarity: Literal["dot", "cosine"] = "dot"
-    """How keys and query are compared: their product over sqrt(width), or the cosine times a learned scale."""
+    """How keys and query are compared: their product over sqrt(width), or the cosine times a
+    learned scale."""
     running_sum: bool = False
-    """Whether each step adds its scores to those before."""
+    """Whether each step adds its scores to those of the steps before."""
     evidence: Literal["none", "learned", "demi_cycle", "agreement"] = "none"
-    """What is made of reconstruction errors: nothing, scores by a small network, or an untrained rule."""
+    """How reconstruction errors become scores: not at all, by a small network, or by an untrained
+    rule."""
 
+    def __post_init__(self) -> None:
+        """Raise InputError on an unknown choice or a size that makes no sense."""
+        for name, width in self.latent_widths.items():
+            check_whole(f"the width of the {check_key(name)} latent", width, 1)
+        check_whole("z_width", self.z_width, 1)
+        check_whole("steps", self.steps, 0, MAX_STEPS)
+        check_choice("first_query", self.first_query, ("random", "fused"))
+        check_whole("key_hidden", self.key_hidden)
+        check_whole("key_width", self.key_width, 1)
+        check_choice("similarity", self.similarity, ("dot", "cosine"))
+        check_choice("running_sum", self.running_sum, (True, False))
+        check_choice("evidence", self.evidence, ("none", "learned", *UNTRAINED))
+
+
+UNTRAINED = ("demi_cycle", "agreement")
+"""The presets that have nothing to learn."""
 
 PRESETS: dict[str, dict] = {
     "one_step": {"steps": 1},
@@ -76,10 +103,7 @@ PRESETS: dict[str, dict] = {
     "evidence": {"steps": 0, "evidence": "learned"},
     "evidence_fused": {"steps": 1, "first_query": "fused", "key_hidden": 24, "evidence": "learned"},
 }
-"""The members that have a name; `one_step` and `two_step` are the published ones."""
-
-UNTRAINED = ("demi_cycle", "agreement")
-"""The members that have nothing to learn."""
+"""Settings of `AttentionConfig` by name; `one_step` and `two_step` are the published ones."""
 
 
 class Attention(nn.Module):
@@ -88,7 +112,8 @@ class Attention(nn.Module):
     random_z: Tensor
 
     def __init__(self, config: AttentionConfig) -> None:
-        """Build what the configuration asks for; the fixed random z is drawn from torch's generator."""
+        """Build what the configuration asks for; the fixed random z is drawn from torch's
+        generator."""
         super().__init__()
         self.config = config
         if config.steps:
@@ -96,85 +121,90 @@ class Attention(nn.Module):
             self.keys = nn.ModuleDict(
                 {
                     name: mlp([wide, *inner, config.key_width])
-                    for name, wide in config.latents.items()
+                    for name, wide in config.latent_widths.items()
                 }
             )
-            self.query = nn.Linear(config.width, config.key_width)
-            self.register_buffer("random_z", torch.randn(config.width).tanh())
+            self.query = nn.Linear(config.z_width, config.key_width)
+            self.register_buffer("random_z", torch.randn(config.z_width).tanh())
             if config.similarity == "cosine":
                 self.log_scale = nn.Parameter(torch.tensor(1.6))
         if config.evidence != "none":
-            self.evidence = Evidence(tuple(config.latents), config.evidence)
-            for name in config.latents if config.steps else ():
-                for parameter in list(self.keys[name].parameters())[-2:]:  # of the last layer
-                    nn.init.zeros_(
-                        parameter
-                    )  # so that a modality never trained on is judged by evidence alone
+            self.evidence = Evidence(tuple(config.latent_widths), config.evidence)
+            self._silence_keys()
+
+    def _silence_keys(self) -> None:
+        """Start every key at zero, so that evidence alone judges a modality that is never trained
+        on."""
+        if not self.config.steps:
+            return
+        for name in self.config.latent_widths:
+            for parameter in list(self.keys[name].parameters())[-2:]:  # the last layer
+                nn.init.zeros_(parameter)
 
     @property
     def trainable(self) -> bool:
         """Whether there is anything to learn."""
         return next(self.parameters(), None) is not None
 
-    def prepare(self, latents: Mapping[str, Tensor], workspace: Workspace) -> None:
-        """Look at clean latents {modality: (N, L_d)} once, before training: what errors are usual. Needs no labels."""
+    def calibrate(self, latents: Mapping[str, Tensor], workspace: Workspace) -> None:
+        """Measure once, before training, which errors are usual on clean latents {modality: (N,
+        L_d)}."""
         if self.config.evidence != "none":
-            self.evidence.prepare(latents, workspace)
+            self.evidence.calibrate(latents, workspace)
 
     def forward(
         self,
         latents: Mapping[str, Tensor],
         codes: Codes,
         workspace: Workspace,
-        failed: Tensor | None = None,
+        absent: Tensor | None = None,
     ) -> Tensor:
-        """The fusion weights of a batch.
+        """Compute the fusion weights of a batch.
 
         Args:
             latents: {modality: (B, L_d)}, any D of the modalities.
             codes: what `workspace.encode` made of them, in the same order.
-            workspace: fuses the codes for the later queries, and reconstructs latents for the evidence.
-            failed: (B, D) true where a modality is known to have failed: its weight is 0.
+            workspace: fuses the codes for the later queries, and reconstructs latents for the
+                evidence.
+            absent: (B, D) true where a modality is missing or known to have failed: its weight is
+                0.
 
         Returns:
-            (B, D) weights that sum to 1, in the order of `latents`; all 0 in a row whose modalities all failed.
+            (B, D) weights that sum to 1, in the order of `latents`; all 0 in a row without any
+            modality.
         """
-        count = len(next(iter(latents.values())))
-        scores = next(iter(latents.values())).new_zeros(count, len(latents))
+        first = next(iter(latents.values()))
+        scores = first.new_zeros(len(first), len(latents))
         if self.config.evidence != "none":
-            scores = scores + self.evidence(latents, codes, workspace)
+            scores = scores + self.evidence(latents, codes, workspace, absent)
         if self.config.steps:
-            scores = self._asked(latents, codes, workspace, scores, failed)
-        return shares(scores, failed)
+            scores = self._add_steps(scores, latents, codes, workspace, absent)
+        return masked_softmax(scores, absent)
 
-    def _asked(
+    def _add_steps(
         self,
+        scores: Tensor,
         latents: Mapping[str, Tensor],
         codes: Codes,
         workspace: Workspace,
-        scores: Tensor,
-        failed: Tensor | None,
+        absent: Tensor | None,
     ) -> Tensor:
-        """The (B, D) scores after every pass of key and query, beginning with those given."""
-        keys = torch.stack(
-            [self.keys[name](latent) for name, latent in latents.items()], 1
-        )  # (B, D, K)
-        fused = self.config.first_query == "fused"
-        z = (
-            workspace.fuse(codes, shares(scores, failed))
-            if fused
-            else self.random_z.expand(len(keys), -1)
-        )
+        """Add the scores of every step of key and query to (B, D) `scores`."""
+        keys = torch.stack([self.keys[name](rows) for name, rows in latents.items()], 1)  # (B,D,K)
+        if self.config.first_query == "fused":
+            z = workspace.fuse(codes, masked_softmax(scores, absent))
+        else:
+            z = self.random_z.expand(len(keys), -1)
         total = scores
         for step in range(self.config.steps):
             if step:
-                z = workspace.fuse(codes, shares(total, failed))
-            found = self._compare(keys, self.query(z))
-            total = total + found if self.config.running_sum else scores + found
+                z = workspace.fuse(codes, masked_softmax(total, absent))
+            added = self._compare(keys, self.query(z))
+            total = total + added if self.config.running_sum else scores + added
         return total
 
     def _compare(self, keys: Tensor, query: Tensor) -> Tensor:
-        """(B, D, K) keys, (B, K) query -> (B, D) scores."""
+        """Compare (B, D, K) keys with a (B, K) query; (B, D) scores."""
         products = (keys @ query.unsqueeze(-1)).squeeze(-1)
         if self.config.similarity == "dot":
             return products / self.config.key_width**0.5
@@ -182,70 +212,98 @@ class Attention(nn.Module):
         return self.log_scale.exp() * products / lengths.clamp(min=1e-6)
 
 
-def shares(scores: Tensor, failed: Tensor | None = None) -> Tensor:
-    """(B, D) scores -> (B, D) softmax over what has not failed; all 0 where everything has."""
-    if failed is None:
+def masked_softmax(scores: Tensor, absent: Tensor | None = None) -> Tensor:
+    """Take the softmax of (B, D) scores over what is not absent; a row is all 0 where everything
+    is."""
+    if absent is None:
         return scores.softmax(-1)
-    return scores.masked_fill(failed, -torch.inf).softmax(-1).nan_to_num(0.0)
+    return scores.masked_fill(absent, -torch.inf).softmax(-1).nan_to_num(0.0)
 
 
 class Evidence(nn.Module):
-    """Scores from how well the frozen workspace reconstructs the latents from themselves and from each other."""
+    """Scores from how well the frozen workspace reconstructs the latents from themselves and from
+    each other."""
 
-    usual: Tensor
-    spread: Tensor
+    clean_mean: Tensor
+    clean_std: Tensor
 
     def __init__(self, modalities: tuple[str, ...], rule: str, hidden: int = 16) -> None:
         """Build the shared network, or none if the `rule` is untrained."""
         super().__init__()
         self.modalities, self.rule = modalities, rule
-        self.register_buffer("usual", torch.zeros(len(modalities), len(modalities)))
-        self.register_buffer("spread", torch.ones(len(modalities), len(modalities)))
+        self.register_buffer("clean_mean", torch.zeros(len(modalities), len(modalities)))
+        self.register_buffer("clean_std", torch.ones(len(modalities), len(modalities)))
         if rule == "learned":
-            self.judge = mlp([4, hidden, hidden, 1])
+            self.scorer = mlp([4, hidden, hidden, 1])
 
     @torch.no_grad()
-    def prepare(self, latents: Mapping[str, Tensor], workspace: Workspace) -> None:
-        """Measure mean and standard deviation of every logarithmic error on clean latents {modality: (N, L_d)}."""
+    def calibrate(self, latents: Mapping[str, Tensor], workspace: Workspace) -> None:
+        """Measure mean and standard deviation of every logarithmic error on clean latents
+        {modality: (N, L_d)}."""
         errors = log_errors(latents, workspace.encode(latents), workspace)
         rows = torch.tensor([self.modalities.index(name) for name in latents])
         at = (rows[:, None], rows[None, :])
-        self.usual[at], self.spread[at] = errors.mean(0), errors.std(0).clamp(min=1e-3)
+        self.clean_mean[at], self.clean_std[at] = errors.mean(0), errors.std(0).clamp(min=1e-3)
 
-    def forward(self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace) -> Tensor:
-        """(B, D) scores; arguments as for `Attention`."""
-        rows = torch.tensor(
-            [self.modalities.index(name) for name in latents], device=self.usual.device
-        )
-        at = (rows[:, None], rows[None, :])
+    def forward(
+        self,
+        latents: Mapping[str, Tensor],
+        codes: Codes,
+        workspace: Workspace,
+        absent: Tensor | None = None,
+    ) -> Tensor:
+        """Score every modality; arguments as for `Attention`, returns (B, D)."""
+        first = next(iter(latents.values()))
+        if len(latents) == 1:
+            return first.new_zeros(len(first), 1)
         with torch.no_grad():
-            errors = log_errors(latents, codes, workspace)
-            # (B, D, D): [a, b] how unusual it is how badly a reconstructs b, in standard deviations of clean data
-            strange = ((errors - self.usual[at]) / self.spread[at]).clamp(-3.0, 20.0)
-            own = strange.diagonal(dim1=1, dim2=2)  # (B, D)
-            if len(latents) == 1:
-                return own.new_zeros(own.shape)
-            mutual = 0.5 * (strange + strange.mT)
-            itself = torch.eye(len(latents), dtype=torch.bool, device=own.device)
-            nearest = mutual.masked_fill(itself, torch.inf).amin(2)
-            average = mutual.masked_fill(itself, 0.0).sum(2) / (len(latents) - 1)
-            others = (own.sum(1, keepdim=True) - own) / (len(latents) - 1)
+            own, nearest, average, others = self._summaries(latents, codes, workspace, absent)
         if self.rule == "demi_cycle":
             return -own
         if self.rule == "agreement":
             return -nearest - average
-        seen = torch.stack([own, nearest, average, others], -1)  # (B, D, 4)
-        return self.judge(seen / 5.0).squeeze(-1)
+        inputs = torch.stack([own, nearest, average, others], -1)  # (B, D, 4)
+        return self.scorer(inputs / 5.0).squeeze(-1)
+
+    def _summaries(
+        self,
+        latents: Mapping[str, Tensor],
+        codes: Codes,
+        workspace: Workspace,
+        absent: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Summarize the errors of each modality, (B, D) each: its own, nearest and mean mutual one,
+        the others' own."""
+        rows = torch.tensor([self.modalities.index(name) for name in latents])
+        rows = rows.to(self.clean_mean.device)
+        at = (rows[:, None], rows[None, :])
+        errors = log_errors(latents, codes, workspace)
+        # (B, D, D): [a, b] how unusual the error of b's latent reconstructed from a is
+        z_scores = ((errors - self.clean_mean[at]) / self.clean_std[at]).clamp(-3.0, 20.0)
+        own = z_scores.diagonal(dim1=1, dim2=2)  # (B, D)
+        mutual = 0.5 * (z_scores + z_scores.mT)
+        left_out = torch.eye(len(latents), dtype=torch.bool, device=own.device)
+        if absent is None:
+            count: int | Tensor = len(latents) - 1
+            total = own.sum(1, keepdim=True) - own
+        else:  # what is absent says nothing of the others
+            left_out = left_out | absent.unsqueeze(1)  # (B, D, D)
+            count = (~left_out).sum(2).clamp(min=1)
+            total = own.unsqueeze(1).expand_as(mutual).masked_fill(left_out, 0.0).sum(2)
+        nearest = mutual.masked_fill(left_out, torch.inf).amin(2)
+        if absent is not None:
+            nearest = nearest.masked_fill(left_out.all(2), 0.0)
+        average = mutual.masked_fill(left_out, 0.0).sum(2) / count
+        return own, nearest, average, total / count
 
 
 def log_errors(latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace) -> Tensor:
-    """(B, D, D): [a, b] the logarithm of the mean squared error of modality b's latent decoded from a's code alone."""
+    """Compute (B, D, D) log mean squared errors: [a, b] for modality b's latent decoded from a's
+    code alone."""
     names, count = list(latents), len(next(iter(latents.values())))
     z = torch.cat([codes[name].tanh() for name in names])  # (D * B, Z)
     columns = []
     for name, decoded in workspace.broadcast(z, names).items():
-        error = (
-            (decoded.unflatten(0, (len(names), count)) - latents[name]).square().mean(-1)
-        )  # (D, B)
-        columns.append(error.T)
+        differences = decoded.unflatten(0, (len(names), count)) - latents[name]
+        columns.append(differences.square().mean(-1).T)  # (B, D)
     return (torch.stack(columns, 2) + 1e-6).log()

@@ -1,46 +1,75 @@
-"""The losses of the Global Workspace, as pure functions of tensors.
+"""The losses of the Global Workspace: one table of names, formulas and functions of tensors.
 
-Names and formulas: Devillers, Maytié and VanRullen, "Semi-supervised Multimodal Representation Learning through a
-Global Workspace" (arXiv 2306.15711). With o_a the latent of modality a, e_a its encoder into and d_a its decoder
-out of the workspace:
+Names and formulas: Devillers, Maytié and VanRullen, "Semi-supervised Multimodal Representation
+Learning through a Global Workspace" (arXiv 2306.15711). o_a is the latent of modality a, e_a its
+encoder into the workspace and d_a its decoder out of it; both apply tanh where they meet the
+workspace vector. Latents are standardized, so a model that always predicts the mean has an error of
+1.
 
-    translation   d_b(e_a(o_a)) against o_b           needs pairs
-    contrastive   e_a(o_a) against e_b(o_b)           needs pairs
-    demi_cycle    d_a(e_a(o_a)) against o_a           needs no pairs
-    cycle         a -> z -> b -> z -> a against o_a   needs no pairs
-    back_translation  as cycle, but the way out is a teacher's (a moving average of the weights), without gradient
-    broadcast     every d_b(fusion of a random subset of modalities) against o_b: the four in one, but contrastive
-
-Latents are standardised, so an error of 1 is what always predicting the mean would get.
+To add a loss, add its function and its entry in `LOSSES`.
 """
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+MAX_LOG_SCALE = math.log(100.0)
+"""Upper bound of the logarithm of the inverse temperature, as in CLIP."""
+
+
+class Views(Protocol):
+    """What one batch looks like to one workspace: everything a loss term may read, computed
+    once."""
+
+    paired: Mapping[str, Tensor]
+    """{modality: (B, L_d)} latents, row i of each from the same scene."""
+    unpaired: Mapping[str, Tensor]
+    """{modality: (B, L_d)} latents, each modality from scenes of its own."""
+    pseudo_targets: Mapping[str, Mapping[str, Tensor]]
+    """{a: {b: (B, L_b)}} translations of the unpaired rows of a into b by a teacher, without
+    gradient."""
+
+    @property
+    def log_scale(self) -> Tensor:
+        """() logarithm of the inverse temperature of the contrastive loss."""
+
+    @property
+    def exclusive(self) -> Mapping[str, Tensor]:
+        """{modality: (B, Z)} workspace vectors of the paired rows, from each modality alone."""
+
+    @property
+    def translations(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """{a: {b: (B, L_b)}} the paired rows of a decoded as every other modality b."""
+
+    @property
+    def fusions(self) -> Mapping[str, Tensor]:
+        """{b: (B, L_b)} every modality decoded from the fusion of the paired rows with random
+        weights."""
+
+    @property
+    def unpaired_translations(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """{a: {b: (B, L_b)}} the unpaired rows of a decoded as every modality b, a itself
+        included."""
+
+    def back(self, visited: str, latents: Tensor, origin: str) -> Tensor:
+        """Translate (B, L) latents of `visited` into `origin`."""
+
 
 def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error over batch and components; (B, L), (B, L) -> (), in squared standard deviations."""
+    """Mean squared error over batch and components; (B, L), (B, L) -> (), in squared standard
+    deviations."""
     if predicted.shape != target.shape or predicted.ndim != 2:
         raise ValueError(
-            f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}: both must be (B, L)"
+            f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}:"
+            " both must be (B, L)"
         )
     return (predicted - target).square().mean()
-
-
-def translation(predicted: Tensor, target: Tensor) -> Tensor:
-    """d_b(e_a(o_a)) against o_b; (B, L), (B, L) -> ()."""
-    return squared_error(predicted, target)
-
-
-def demi_cycle(reconstructed: Tensor, original: Tensor) -> Tensor:
-    """d_a(e_a(o_a)) against o_a; (B, L), (B, L) -> ()."""
-    return squared_error(reconstructed, original)
-
-
-def cycle(returned: Tensor, original: Tensor) -> Tensor:
-    """d_a(e_b(d_b(e_a(o_a)))) against o_a; (B, L), (B, L) -> ()."""
-    return squared_error(returned, original)
 
 
 def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
@@ -49,26 +78,129 @@ def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
     Args:
         codes_a: (B, Z) codes of one modality.
         codes_b: (B, Z) codes of another; row i belongs to row i of `codes_a`.
-        log_scale: () logarithm of the inverse temperature.
+        log_scale: () logarithm of the inverse temperature; values above log 100 count as log 100.
 
     Returns:
-        () the mean of the cross-entropies of finding b among all b given a, and a among all a given b.
+        () the mean of the cross-entropies of finding b among all b given a, and a among all a given
+        b.
     """
     if codes_a.shape != codes_b.shape or codes_a.ndim != 2:
         raise ValueError(
-            f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}: both must be (B, Z)"
+            f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}:"
+            " both must be (B, Z)"
         )
-    similarity = (
-        log_scale.exp() * normalize(codes_a, dim=-1) @ normalize(codes_b, dim=-1).T
-    )  # (B, B)
+    scale = log_scale.clamp(max=MAX_LOG_SCALE).exp()
+    similarity = scale * normalize(codes_a, dim=-1) @ normalize(codes_b, dim=-1).T  # (B, B)
     matched = torch.arange(len(codes_a), device=codes_a.device)
     return 0.5 * (cross_entropy(similarity, matched) + cross_entropy(similarity.T, matched))
 
 
-def broadcast(predicted: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-    """Every decoded modality against its latent, averaged over the modalities; {(B, L_d)}, {(B, L_d)} -> ()."""
+def broadcast(predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Average the squared errors of all modalities; {modality: (B, L_d)} twice -> ()."""
     if predicted.keys() != targets.keys() or not predicted:
         raise ValueError(
             f"modalities {sorted(predicted)} were decoded where {sorted(targets)} are known"
         )
     return torch.stack([squared_error(predicted[name], targets[name]) for name in predicted]).mean()
+
+
+def _translation_term(views: Views) -> Tensor:
+    made, targets = views.translations, views.paired
+    errors = [squared_error(made[a][b], targets[b]) for a, b in permutations(targets, 2)]
+    return torch.stack(errors).mean()
+
+
+def _broadcast_term(views: Views) -> Tensor:
+    return broadcast(views.fusions, views.paired)
+
+
+def _contrastive_term(views: Views) -> Tensor:
+    codes = views.exclusive
+    errors = [contrastive(codes[a], codes[b], views.log_scale) for a, b in combinations(codes, 2)]
+    return torch.stack(errors).mean()
+
+
+def _demi_cycle_term(views: Views) -> Tensor:
+    made = views.unpaired_translations
+    return torch.stack([squared_error(made[a][a], views.unpaired[a]) for a in made]).mean()
+
+
+def _cycle_term(views: Views) -> Tensor:
+    made = views.unpaired_translations
+    errors = [
+        squared_error(views.back(b, made[a][b], a), views.unpaired[a])
+        for a, b in permutations(made, 2)
+    ]
+    return torch.stack(errors).mean()
+
+
+def _back_translation_term(views: Views) -> Tensor:
+    errors = [
+        squared_error(views.back(b, rows, a), views.unpaired[a])
+        for a, translations in views.pseudo_targets.items()
+        for b, rows in translations.items()
+    ]
+    return torch.stack(errors).mean()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss of the workspace."""
+
+    name: str
+    """The paper's name for it."""
+    formula: str
+    """What is compared with what."""
+    reads: Literal["paired", "unpaired", "pseudo_targets"]
+    """The part of a batch without which the loss has no term."""
+    term: Callable[[Views], Tensor]
+    """Compute the unweighted term of a batch: () float32."""
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether the loss needs matched scenes."""
+        return self.reads == "paired"
+
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        Loss("translation", "d_b(e_a(o_a)) against o_b", "paired", _translation_term),
+        Loss("broadcast", "d_b(random fusion) against o_b, every b", "paired", _broadcast_term),
+        Loss("contrastive", "e_a(o_a) against e_b(o_b)", "paired", _contrastive_term),
+        Loss("demi_cycle", "d_a(e_a(o_a)) against o_a", "unpaired", _demi_cycle_term),
+        Loss("cycle", "a -> z -> b -> z -> a against o_a", "unpaired", _cycle_term),
+        Loss(
+            "back_translation",
+            "as cycle, the way out made by a moving average of the weights, without gradient",
+            "pseudo_targets",
+            _back_translation_term,
+        ),
+    )
+}
+"""Every loss by name, in the order in which their terms are added up."""
+
+PAIRED_LOSSES = frozenset(name for name, loss in LOSSES.items() if loss.needs_pairs)
+"""The names of the losses that need matched scenes."""
+
+PRESETS: dict[str, dict[str, float]] = {
+    "tr": {"translation": 1.0},
+    "tr+cont": {"translation": 1.0, "contrastive": 0.1},
+    "tr+cy": {"translation": 1.0, "cycle": 1.0},
+    "tr+cont+dcy+cy": {"translation": 1.0, "contrastive": 0.1, "demi_cycle": 1.0, "cycle": 1.0},
+    "cont": {"contrastive": 0.1},
+    "tr+dcy": {"translation": 1.0, "demi_cycle": 1.0},
+    "broad+cont": {"broadcast": 1.0, "contrastive": 0.1},
+    # Fusion that also learns from unpaired data: an unpaired item can only be broadcast from its
+    # own modality, which gives its demi-cycle and its cycles.
+    "fusion": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.5, "cycle": 0.5},
+    # The four losses of the paper, with stop-gradient back-translation instead of cycles.
+    "tr+cont+dcy+bt": {
+        "translation": 1.0,
+        "contrastive": 0.1,
+        "demi_cycle": 0.1,
+        "back_translation": 1.0,
+    },
+}
+"""Weights of each model's losses: the six models of arXiv 2306.15711, fusion on pairs, fusion on
+all data, and ours."""

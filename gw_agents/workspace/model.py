@@ -1,86 +1,48 @@
-"""The Global Workspace: per modality an encoder into and a decoder out of one shared vector."""
+"""The networks of the Global Workspace: for each modality an encoder into and a decoder out of one
+shared vector."""
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gw_agents.domains.base import check_key, mlp, normalised_mlp
+from gw_agents.domains.base import check_key, mlp, normalized_mlp
+from gw_envs.errors import check_choice, check_whole
 
-PAIRED_LOSSES = frozenset({"translation", "contrastive", "broadcast"})
-"""The losses that need matched scenes."""
-LOSSES = PAIRED_LOSSES | {"demi_cycle", "cycle", "back_translation"}
-"""Every loss by name; formulas in `gw_agents.workspace.losses`."""
-
-PRESETS: dict[str, dict[str, float]] = {
-    "tr": {"translation": 1.0},
-    "tr+cont": {"translation": 1.0, "contrastive": 0.1},
-    "tr+cy": {"translation": 1.0, "cycle": 1.0},
-    "tr+cont+dcy+cy": {"translation": 1.0, "contrastive": 0.1, "demi_cycle": 1.0, "cycle": 1.0},
-    "cont": {"contrastive": 0.1},
-    "tr+dcy": {"translation": 1.0, "demi_cycle": 1.0},
-    "broad+cont": {"broadcast": 1.0, "contrastive": 0.1},
-    # Fusion with unpaired data too: what is broadcast of an unpaired item alone is its demi-cycle and its cycles.
-    "fusion": {"broadcast": 1.0, "contrastive": 0.1, "demi_cycle": 0.5, "cycle": 0.5},
-    # The four losses with stop-gradient back-translation in the place of cycles.
-    "tr+cont+dcy+bt": {
-        "translation": 1.0,
-        "contrastive": 0.1,
-        "demi_cycle": 0.1,
-        "back_translation": 1.0,
-    },
-}
-"""Weights of each model's losses: the six of arXiv 2306.15711 as published, fusion on pairs and on all, and ours."""
-
-
-def preset_called(name: str) -> dict[str, float]:
-    """The losses of a preset; ValueError naming the known ones if there is none of that name."""
-    if name not in PRESETS:
-        raise ValueError(f"unknown model {name!r}: the presets are {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def check_losses(losses: Mapping[str, float]) -> None:
-    """ValueError unless there is a loss, every name is known and every weight is positive."""
-    unknown = [name for name in losses if name not in LOSSES]
-    if unknown or not losses:
-        what = f"unknown loss {', '.join(map(repr, unknown))}" if unknown else "no loss at all"
-        raise ValueError(f"{what}: name some of {', '.join(sorted(LOSSES))}")
-    wrong = [name for name, weight in losses.items() if not 0.0 < weight < math.inf]
-    if wrong:
-        raise ValueError(
-            f"the weight of {wrong[0]} is {losses[wrong[0]]}: weights are positive; leave a loss out instead"
-        )
+MAX_LAYERS = 100
+"""Most hidden layers of an encoder or a decoder."""
 
 
 @dataclass(frozen=True)
 class GWConfig:
-    """The shape of a workspace, and what it is trained by."""
+    """The shape of a workspace."""
 
-    latents: Mapping[str, int]
-    """Width of each modality's latent."""
-    width: int = 12
-    """Z, numbers in the shared vector; 12 as published."""
+    latent_widths: Mapping[str, int]
+    """Width L_d of each modality's latent."""
+    z_width: int = 12
+    """Z, numbers in the workspace vector; 12 as published."""
     hidden: int = 128
     """Width of the hidden layers of encoders and decoders (32 in the paper)."""
     layers: int = 3
     """Hidden layers of encoders and decoders; 3 as published."""
     layer_norm: bool = True
-    """Whether a hidden layer is Linear, LayerNorm, SiLU, which learns faster, or Linear, ReLU as published."""
-    losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
-    """Weight of each loss, by its name in `LOSSES`."""
+    """Whether a hidden layer is Linear, LayerNorm, SiLU, which learns faster, or Linear, ReLU as
+    published."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError on an unknown loss, a weight that is not positive or a key that can't be a modality's."""
-        for name in self.latents:
-            check_key(name)
-        check_losses(self.losses)
+        """Raise InputError on a width that is no number above 0 or a key that can't be a
+        modality's."""
+        for name, width in self.latent_widths.items():
+            check_whole(f"the width of the {check_key(name)} latent", width, 1)
+        check_whole("z_width", self.z_width, 1)
+        check_whole("hidden", self.hidden, 1)
+        check_whole("layers", self.layers, 0, MAX_LAYERS)
+        check_choice("layer_norm", self.layer_norm, (True, False))
 
 
 Codes = dict[str, Tensor]
-"""By modality, what its encoder proposes for the workspace, before fusion and tanh: (B, Z)."""
+"""{modality: (B, Z)} what each encoder proposes for the workspace, before fusion and tanh."""
 
 
 class Workspace(nn.Module):
@@ -90,29 +52,29 @@ class Workspace(nn.Module):
         """Build the encoders and decoders that `config` describes."""
         super().__init__()
         self.config = config
-        hidden, build = (
-            [config.hidden] * config.layers,
-            normalised_mlp if config.layer_norm else mlp,
-        )
+        hidden = [config.hidden] * config.layers
+        build = normalized_mlp if config.layer_norm else mlp
+        widths, z_width = config.latent_widths, config.z_width
         self.encoders = nn.ModuleDict(
-            {name: build([wide, *hidden, config.width]) for name, wide in config.latents.items()}
+            {name: build([wide, *hidden, z_width]) for name, wide in widths.items()}
         )
         self.decoders = nn.ModuleDict(
-            {name: build([config.width, *hidden, wide]) for name, wide in config.latents.items()}
+            {name: build([z_width, *hidden, wide]) for name, wide in widths.items()}
         )
-        self.log_scale = nn.Parameter(torch.tensor(2.6593))  # log(1 / 0.07), as CLIP begins
+        self.log_scale = nn.Parameter(torch.tensor(2.6593))  # log(1 / 0.07), where CLIP starts
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that have an encoder and a decoder."""
-        return tuple(self.config.latents)
+        return tuple(self.config.latent_widths)
 
     def encode(self, latents: Mapping[str, Tensor]) -> Codes:
-        """{modality: (B, L_d)} -> {modality: (B, Z)} codes, not yet fused; any subset of the modalities."""
+        """Encode {modality: (B, L_d)}, any subset of the modalities, into {modality: (B, Z)} codes,
+        not yet fused."""
         return {name: self.encoders[name](latent) for name, latent in latents.items()}
 
     def fuse(self, codes: Codes, weights: Tensor | None = None) -> Tensor:
-        """z = tanh(sum over d of weight_d times code_d).
+        """Fuse codes into z = tanh(sum over d of weight_d times code_d).
 
         Args:
             codes: {modality: (B, Z)}, D of them.
@@ -127,16 +89,18 @@ class Workspace(nn.Module):
         return (stacked * weights.unsqueeze(-1)).sum(1).tanh()
 
     def enter(self, name: str, latents: Tensor) -> Tensor:
-        """One modality alone into the workspace: (B, L_d) -> (B, Z)."""
+        """Encode one modality alone into the workspace: (B, L_d) -> (B, Z)."""
         return self.encoders[name](latents).tanh()
 
     def broadcast(self, z: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """(B, Z) -> {modality: (B, L_d)} predicted latents of all modalities, or of those named."""
+        """Predict the latents of all modalities, or of those named, from z: (B, Z) -> {modality:
+        (B, L_d)}."""
         return {
             name: self.decoders[name](z)
             for name in (self.modalities if modalities is None else modalities)
         }
 
     def translate(self, latents: Mapping[str, Tensor], target: str) -> Tensor:
-        """The even fusion of the latents given -> (B, L_target) predicted latent of the target."""
+        """Predict the (B, L_target) latents of `target` from the even fusion of the latents
+        given."""
         return self.broadcast(self.fuse(self.encode(latents)), [target])[target]

@@ -1,33 +1,55 @@
-"""The loss terms of one workspace: batches of latents in, named terms out."""
+"""Compute the loss terms of one workspace: batches of latents in, named terms out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from gw_agents.workspace import losses
-from gw_agents.workspace.model import Workspace
+from gw_agents.workspace.losses import LOSSES, PRESETS
+from gw_agents.workspace.model import Codes, Workspace
+from gw_envs.errors import InputError, check_choice, check_number
 
 Latents = Mapping[str, Tensor]
 """Latents by modality: {modality: (B, L_d)}."""
 
-
 Terms = dict[str, Tensor]
-"""Unweighted loss terms by the paper's names."""
+"""Unweighted loss terms by the names in `LOSSES`: () each."""
+
+
+def preset_called(name: str) -> dict[str, float]:
+    """Look up the loss weights of a preset; InputError naming the known ones if there is none of
+    that name."""
+    return PRESETS[check_choice("model", name, PRESETS)]
+
+
+def check_losses(losses: Mapping[str, float]) -> None:
+    """Raise InputError unless there is a loss, every name is in `LOSSES` and every weight is
+    positive."""
+    unknown = [name for name in losses if name not in LOSSES]
+    if unknown or not losses:
+        what = f"unknown loss {', '.join(map(repr, unknown))}" if unknown else "no loss at all"
+        raise InputError(f"{what}: name some of {', '.join(sorted(LOSSES))}")
+    for name, weight in losses.items():
+        if not 0.0 < check_number(f"the weight of {name}", weight) < math.inf:
+            raise InputError(
+                f"the weight of {name} is {weight}: weights are positive; leave a loss out instead"
+            )
 
 
 def random_weights(count: int, modalities: int, concentration: float = 0.5) -> Tensor:
-    """(count, modalities) fusion weights: half drawn from a Dirichlet distribution, half on one modality alone."""
+    """Draw (count, modalities) fusion weights: half from a Dirichlet distribution, half on one
+    modality alone."""
     gamma = (
         torch.distributions.Gamma(torch.full((modalities,), concentration), 1.0)
         .sample((count,))
         .clamp(min=1e-12)
     )
-    alone = torch.eye(modalities)[torch.randint(modalities, (count,))]
+    one = torch.eye(modalities)[torch.randint(modalities, (count,))]
     return torch.where(
-        torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), alone
+        torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), one
     )
 
 
@@ -36,97 +58,106 @@ class Batch:
     """What a step learns from; B rows of latents each."""
 
     paired: Latents
-    """{modality: (B, L_d)}, row i of each from one scene; {} leaves out the terms that need pairs."""
+    """{modality: (B, L_d)}, row i of each from one scene; {} leaves out the terms that need pairs.
+    """
     unpaired: Latents
-    """{modality: (B, L_d)}, each modality's rows from scenes of its own; {} leaves out the terms that need none."""
+    """{modality: (B, L_d)}, each modality's rows from scenes of its own; {} leaves out the terms
+    that need none."""
     weights: Tensor
     """(B, D) fusion weights for the broadcast of the paired rows."""
 
 
-class Objective(nn.Module):
-    """The loss terms that a workspace's configuration names."""
+class BatchViews:
+    """One batch as one workspace sees it (see `gw_agents.workspace.losses.Views`); each view is
+    computed once."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        """Of one workspace."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        paired: Latents,
+        unpaired: Latents,
+        weights: Tensor,
+        pseudo_targets: Mapping[str, Latents],
+    ) -> None:
+        self.workspace, self.weights = workspace, weights
+        self.paired, self.unpaired, self.pseudo_targets = paired, unpaired, pseudo_targets
+        self.log_scale: Tensor = workspace.log_scale
+        self.codes: Codes = workspace.encode(paired)
+        self.exclusive: Latents = {name: code.tanh() for name, code in self.codes.items()}
+
+    @cached_property
+    def translations(self) -> Mapping[str, Latents]:
+        """{a: {b: (B, L_b)}} the paired rows of a decoded as every other modality b."""
+        return {
+            a: self.workspace.broadcast(z, [b for b in self.paired if b != a])
+            for a, z in self.exclusive.items()
+        }
+
+    @cached_property
+    def fusions(self) -> Latents:
+        """{b: (B, L_b)} every modality decoded from the fusion of the paired rows with the batch's
+        weights."""
+        return self.workspace.broadcast(self.workspace.fuse(self.codes, self.weights))
+
+    @cached_property
+    def unpaired_translations(self) -> Mapping[str, Latents]:
+        """{a: {b: (B, L_b)}} the unpaired rows of a decoded as every modality b, a itself
+        included."""
+        return {
+            a: self.workspace.broadcast(self.workspace.enter(a, rows))
+            for a, rows in self.unpaired.items()
+        }
+
+    def back(self, visited: str, latents: Tensor, origin: str) -> Tensor:
+        """Translate (B, L) latents of `visited` into `origin`."""
+        return self.workspace.broadcast(self.workspace.enter(visited, latents), [origin])[origin]
+
+
+class Objective(nn.Module):
+    """The terms of the losses that one workspace is trained on."""
+
+    def __init__(self, workspace: Workspace, losses: Mapping[str, float]) -> None:
+        """Hold a workspace and the {name: weight} of its losses; InputError if these make no
+        sense."""
         super().__init__()
+        check_losses(losses)
         self.workspace = workspace
+        self.losses = dict(losses)
 
     def forward(
-        self, paired: Latents, unpaired: Latents, weights: Tensor, made_up: Mapping[str, Latents]
+        self,
+        paired: Latents,
+        unpaired: Latents,
+        weights: Tensor,
+        pseudo_targets: Mapping[str, Latents],
     ) -> Terms:
-        """Every term, unweighted.
+        """Compute every unweighted term that the batch has data for.
 
         Args:
             paired: as in `Batch`.
             unpaired: as in `Batch`.
             weights: as in `Batch`.
-            made_up: {a: {b: (B, L_b)}} what the teacher makes of the unpaired rows of `a` in modality b.
+            pseudo_targets: {a: {b: (B, L_b)}} translations of the unpaired rows of `a` into b by a
+                teacher.
         """
-        return self._paired(paired, weights) | self._unpaired(unpaired, made_up)
-
-    def _paired(self, paired: Latents, weights: Tensor) -> Terms:
-        gw, terms = self.workspace, {}
-        wanted = gw.config.losses.keys() if paired else ()
-        codes = gw.encode(paired)
-        alone = {name: code.tanh() for name, code in codes.items()}
-        if "translation" in wanted:
-            there = {a: gw.broadcast(z, [b for b in paired if b != a]) for a, z in alone.items()}
-            errors = [
-                losses.translation(there[a][b], paired[b]) for a, b in permutations(paired, 2)
-            ]
-            terms["translation"] = torch.stack(errors).mean()
-        if "broadcast" in wanted:
-            terms["broadcast"] = losses.broadcast(
-                gw.broadcast(gw.fuse(codes, weights)), dict(paired)
-            )
-        if "contrastive" in wanted:
-            errors = [
-                losses.contrastive(alone[a], alone[b], gw.log_scale)
-                for a, b in combinations(paired, 2)
-            ]
-            terms["contrastive"] = torch.stack(errors).mean()
+        views = BatchViews(self.workspace, paired, unpaired, weights, pseudo_targets)
+        terms = {}
+        for name, loss in LOSSES.items():
+            if name in self.losses and getattr(views, loss.reads):
+                terms[name] = loss.term(views)
         return terms
 
-    def _unpaired(self, unpaired: Latents, made_up: Mapping[str, Latents]) -> Terms:
-        terms, wanted = {}, self.workspace.config.losses.keys() if unpaired else ()
-        there: dict[str, dict[str, Tensor]] = {}
-        if {"demi_cycle", "cycle"} & set(wanted):
-            there = {
-                a: self.workspace.broadcast(self.workspace.enter(a, rows))
-                for a, rows in unpaired.items()
-            }
-        if "demi_cycle" in wanted:
-            terms["demi_cycle"] = torch.stack(
-                [losses.demi_cycle(there[a][a], unpaired[a]) for a in there]
-            ).mean()
-        if "cycle" in wanted:
-            errors = [self._back(a, b, there[a][b], unpaired[a]) for a, b in permutations(there, 2)]
-            terms["cycle"] = torch.stack(errors).mean()
-        if "back_translation" in wanted and made_up:
-            errors = [
-                self._back(a, b, rows, unpaired[a])
-                for a, made in made_up.items()
-                for b, rows in made.items()
-            ]
-            terms["back_translation"] = torch.stack(errors).mean()
-        return terms
 
-    def _back(self, origin: str, visited: str, latents: Tensor, began: Tensor) -> Tensor:
-        """From `visited` back to `origin`, against what it began with."""
-        returned = self.workspace.broadcast(self.workspace.enter(visited, latents), [origin])[
-            origin
-        ]
-        return losses.cycle(returned, began)
-
-
-class _Translator(nn.Module):
+class Translator(nn.Module):
     """Every translation of single modalities: {a: (B, L_a)} -> {a: {b: (B, L_b)}}."""
 
     def __init__(self, workspace: Workspace) -> None:
+        """Hold the workspace that translates."""
         super().__init__()
         self.workspace = workspace
 
     def forward(self, latents: Latents) -> dict[str, dict[str, Tensor]]:
+        """Translate each modality's rows into every other modality."""
         gw = self.workspace
         return {
             a: gw.broadcast(gw.enter(a, rows), [b for b in latents if b != a])

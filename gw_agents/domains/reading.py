@@ -1,0 +1,157 @@
+"""Read observations: check what the environments give and turn it into batches for domain
+modules."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from gw_agents.domains.base import Domain
+from gw_envs.errors import InputError, check_array, check_choice, describe
+from gw_envs.observation import check_modalities
+
+SIDE_KEYS = (
+    "episode",
+    "step",
+    "state",
+    "action",
+    "reward",
+    "terminated",
+    "truncated",
+    "present",
+)
+"""Keys of the data sets' samples that are no modalities; they are ignored, but `present` is
+honored."""
+
+OnNan = Literal["refuse", "ignore"]
+"""What to do with a reading that holds NaN or infinite values."""
+
+Present = Mapping[str, ArrayLike]
+"""{modality: () or (B,) booleans}, false where there is no reading of it; what is not named is
+there."""
+
+
+class Reading(NamedTuple):
+    """A checked observation or batch."""
+
+    tensors: dict[str, Tensor]
+    """{modality: (B, ...)} in the workspace's order, on the CPU."""
+    absent: NDArray[np.bool_] | None
+    """(B, D) true where a modality is missing or has failed; None if all is there."""
+    single: bool
+    """Whether there was no batch axis: B is 1."""
+
+
+def known_names(modalities: Any, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the modalities asked for, in the order of `known`; InputError if there are none, or
+    unknown ones."""
+    known = tuple(known)
+    listed = isinstance(modalities, Iterable) and not isinstance(modalities, str)
+    asked = list(modalities) if listed else [modalities]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        close = get_close_matches(str(unknown[0]), known, 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(
+            f"unknown modality {unknown[0]!r}{hint}, this workspace has no {unknown[0]}:"
+            f" it knows {', '.join(known)}"
+        )
+    return check_modalities(asked, known)
+
+
+def read_observation(
+    domains: Mapping[str, Domain],
+    observation: Mapping[str, Any],
+    present: Present | None = None,
+    on_nan: OnNan = "refuse",
+) -> Reading:
+    """Check an observation or a batch, and note what is missing of it.
+
+    Args:
+        domains: the domain module of each modality that may be read.
+        observation: {modality: array}; `SIDE_KEYS` are ignored, other keys are refused.
+        present: which readings are there; `observation["present"]` by default, if it has such a
+            key.
+        on_nan: whether NaN and infinite values are refused, or mean that the sensor has failed.
+
+    Raises:
+        InputError: one sentence on the first thing that does not fit.
+    """
+    check_choice("on_nan", on_nan, ("refuse", "ignore"))
+    if not isinstance(observation, Mapping) or not observation:
+        raise InputError(f"an observation is a dict with at least one of {', '.join(domains)}")
+    names = [name for name in observation if name in domains or name not in SIDE_KEYS]
+    if not names:
+        raise InputError(f"the observation holds none of {', '.join(domains)}")
+    names = list(known_names(names, domains))
+    arrays = {name: domains[name].as_array(observation[name], name) for name in names}
+    single, count = _batch_size(domains, arrays)
+    if single:
+        arrays = {name: array[None] for name, array in arrays.items()}
+    if present is None and "present" not in domains:
+        present = observation.get("present")
+    absent = {} if present is None else _not_present(present, names, domains, single, count)
+    if on_nan == "ignore":
+        absent = _with_failed(absent, arrays)
+    tensors = {}
+    for name, array in arrays.items():
+        if name in absent:
+            array = _blank(array, absent[name])
+        tensors[name] = domains[name].check(array, name)
+    if not absent:
+        return Reading(tensors, None, single)
+    nothing = np.zeros(count, bool)
+    return Reading(tensors, np.stack([absent.get(name, nothing) for name in names], 1), single)
+
+
+def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) -> tuple[bool, int]:
+    """Tell whether there is no batch axis, and the number of rows; InputError if the modalities
+    disagree."""
+    singles = [array.ndim == len(domains[name].shape) for name, array in arrays.items()]
+    counts = {len(array) for array in arrays.values() if array.ndim}
+    if any(singles) != all(singles) or (not any(singles) and len(counts) > 1):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise InputError(f"the modalities disagree on the batch: {shapes}")
+    return singles[0], 1 if singles[0] else next(iter(counts), 1)
+
+
+def _not_present(
+    present: Any, names: Iterable[str], domains: Mapping[str, Domain], single: bool, count: int
+) -> dict[str, NDArray[np.bool_]]:
+    """Turn a presence mask into {modality: (B,) true where it is absent}, for the modalities that
+    are not whole."""
+    if not isinstance(present, Mapping):
+        raise InputError(f"present is {describe(present)}: give a dict of booleans by modality")
+    absent = {}
+    for name in known_names(present, domains) if present else ():
+        mask = check_array(f"present[{name!r}]", present[name], "b")
+        if mask.shape not in ((), (count,)) or (single and mask.ndim):
+            wanted = "one boolean" if single else f"one boolean or {count}"
+            raise InputError(f"present[{name!r}] is {describe(mask)}: give {wanted}")
+        if name in names and not mask.all():
+            absent[name] = np.broadcast_to(~mask, count)
+    return absent
+
+
+def _with_failed(
+    absent: dict[str, NDArray[np.bool_]], arrays: Mapping[str, NDArray]
+) -> dict[str, NDArray[np.bool_]]:
+    """Count readings that hold NaN or infinite values as absent."""
+    both = dict(absent)
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            continue
+        failed = ~np.isfinite(array).all(tuple(range(1, array.ndim)))
+        if failed.any():
+            both[name] = failed | absent.get(name, False)
+    return both
+
+
+def _blank(array: NDArray, absent: NDArray[np.bool_]) -> NDArray:
+    """Return the rows with zeros, or empty strings, where they are absent."""
+    blank = array.copy()
+    blank[absent] = array.dtype.type()
+    return blank
