@@ -199,7 +199,7 @@ class Core(ABC):
         self.elapsed += 1
         success = self.task.success(*after)
         late = self.elapsed >= (self.max_episode_steps or np.inf)
-        return Step(self.task.reward(before, after), success, late, collided)
+        return Step(self.task.reward(before, after, success), success, late, collided)
 
     def observe(self, state: Any = None, modalities: Iterable[str] | None = None) -> dict[str, Any]:
         """A batch of states as a dict of arrays, only the modalities asked for: a pure function of the state."""

@@ -14,7 +14,7 @@ from gw_envs.annotated_frames import tiled, with_caption
 from gw_envs.core import Core, Step
 from gw_envs.display import has_display, opencv
 from gw_envs.errors import check_choice, is_whole
-from gw_envs.language import VOCABULARY, sentences
+from gw_envs.language import CaptionDecoder, sentences
 
 RENDER_SIZES = (64, 2048)
 """Smallest and largest side of a rendered frame in pixels."""
@@ -42,6 +42,7 @@ class _Face:
             )
         self.render_mode, self.render_size = render_mode, int(render_size)
         self.core = self.core_type(**core_arguments)
+        self._decode = CaptionDecoder()
         self.core.check_installed()
 
     @property
@@ -54,7 +55,7 @@ class _Face:
         shown = self.core.observe()
         if "language" not in shown:
             return shown, None
-        captions = VOCABULARY.decode_rows(shown["language"])
+        captions = self._decode(shown["language"])
         if self.core.language == "text":
             shown["language"] = tuple(captions)
         return shown, captions

@@ -3,10 +3,13 @@
 A pose is an array (..., 3): x, y in the scene's unit of length (pixels or metres) and rotation in radians.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gw_envs.compiled import compiled
 
 ACTIONS = ("up", "down", "left", "right", "turn left", "turn right")
 """The six discrete actions, in the order of their index."""
@@ -49,9 +52,13 @@ class Task:
     """Reward for reaching the goal."""
 
     def distances(self, pose: NDArray[np.float64]) -> Distances:
-        """(..., 3) poses -> distance to the goal (...,) and absolute angle to it in [0, pi] (...,)."""
-        distance = np.hypot(pose[..., 0] - self.goal[0], pose[..., 1] - self.goal[1])
-        return distance, np.abs((pose[..., 2] - self.goal[2] + np.pi) % (2 * np.pi) - np.pi)
+        """Measure poses (..., 3) against the goal.
+
+        Returns:
+            The distance to the goal (...,) and the absolute angle to it in [0, pi] (...,).
+        """
+        distance, angle = _distances(pose.reshape(-1, 3), *self.goal)
+        return distance.reshape(pose.shape[:-1]), angle.reshape(pose.shape[:-1])
 
     def success(
         self, distance: NDArray[np.float64], angle: NDArray[np.float64]
@@ -59,7 +66,28 @@ class Task:
         """Whether each distance and angle is within tolerance; the last bits of rounding are forgiven."""
         return (distance <= self.tolerance + 1e-9) & (angle <= self.angle_tolerance + 1e-9)
 
-    def reward(self, before: Distances, after: Distances) -> NDArray[np.float64]:
-        """Distances and angles before and after a step -> (...,) the reward of that step."""
+    def reward(
+        self, before: Distances, after: Distances, success: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the reward (...,) of steps.
+
+        Args:
+            before: distances and angles before each step.
+            after: the same after it.
+            success: what `success` says of `after`, if that is known already.
+        """
+        if success is None:
+            success = self.success(*after)
         progress = (before[0] - after[0]) / self.step + self.angle_weight * (before[1] - after[1])
-        return progress - self.step_cost + self.success_bonus * self.success(*after)
+        return progress - self.step_cost + self.success_bonus * success
+
+
+@compiled(error_model="numpy")
+def _distances(poses, goal_x, goal_y, goal_rotation):  # pragma: no cover - compiled
+    """Return the distances (N,) and the angles (N,) of poses (N, 3) to the goal."""
+    distance, angle = np.empty(len(poses)), np.empty(len(poses))
+    for n in range(len(poses)):
+        distance[n] = math.hypot(poses[n, 0] - goal_x, poses[n, 1] - goal_y)
+        turn = (poses[n, 2] - goal_rotation + np.pi) % (2 * np.pi) - np.pi
+        angle[n] = abs(turn)
+    return distance, angle

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gw_envs.factory.state import FIXED_LAYOUT, FactoryState
 from gw_envs.language import (
     VOCABULARY,
+    CaptionDecoder,
     caption_truth,
     captions_true,
     parse,
@@ -330,3 +331,20 @@ def test_import_is_light():
         ).stdout.strip()
         == ""
     )
+
+
+def test_a_decoder_follows_captions_that_change_in_some_rows():
+    decode, rows = CaptionDecoder(), tokens(random_states("simple_shapes", 5))
+    others = tokens(random_states("simple_shapes", 5, seed=1))
+    for changed in ([], [0], [1, 3], [], [0, 1, 2, 3, 4]):
+        rows[changed], others[changed] = others[changed], rows[changed]
+        assert decode(rows) == VOCABULARY.decode_rows(rows)
+    assert decode(rows[:2]) == VOCABULARY.decode_rows(rows[:2])
+
+
+def test_changes_that_a_user_makes_to_captions_do_not_reach_the_next_ones():
+    decode, rows = CaptionDecoder(), tokens(random_states("simple_shapes", 2))
+    expected, same = VOCABULARY.decode_rows(rows), rows.copy()
+    decode(rows)[0] = "mine"
+    rows[:] = 0
+    assert decode(same) == expected

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.annotated_frames import resized, with_goal
+from gw_envs.compiled import compiled
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
 from gw_envs.goal_task import Task
@@ -51,16 +52,13 @@ class SimpleShapesCore(Core):
         self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
     ) -> NDArray[np.bool_]:
         state = self.state
-        wanted = commands[:, :2].T * self.task.step
-        wanted[0] += state.x
-        wanted[1] += state.y
-        reached = np.minimum(np.maximum(wanted, PLACE_RANGE[0]), PLACE_RANGE[1])
-        rotation = (state.rotation + commands[:, 2] * self.task.turn) % (2 * np.pi)
-        self.state = SimpleShapesState(
-            state.shape, reached[0], reached[1], state.size, rotation, state.rgb, state.wording_seed
+        x, y, rotation, stopped = _moved(
+            state.x, state.y, state.rotation, commands, self.task.step, self.task.turn
         )
-        stopped = wanted != reached
-        return stopped[0] | stopped[1]
+        self.state = SimpleShapesState(
+            state.shape, x, y, state.size, rotation, state.rgb, state.wording_seed
+        )
+        return stopped
 
     def images(self, state: SimpleShapesState) -> NDArray[np.uint8]:
         return render(state, self.image_size)
@@ -78,6 +76,25 @@ class SimpleShapesCore(Core):
         points *= size / CANVAS
         picture = resized(render(state, min(size, MAX_SIZE))[0], size)
         return with_goal(picture, points[:-2], points[-2], points[-1])
+
+
+@compiled()
+def _moved(x, y, rotation, commands, step, turn):  # pragma: no cover - compiled
+    """Move shapes (N,) by commands (N, 3), up to the edge of the square.
+
+    Returns the new x, y and rotation, and whether the edge stopped each shape.
+    """
+    low, high = PLACE_RANGE
+    count = len(commands)
+    new_x, new_y, new_rotation = np.empty(count), np.empty(count), np.empty(count)
+    stopped = np.empty(count, np.bool_)
+    for n in range(count):
+        wanted_x, wanted_y = commands[n, 0] * step + x[n], commands[n, 1] * step + y[n]
+        new_x[n] = min(max(wanted_x, low), high)
+        new_y[n] = min(max(wanted_y, low), high)
+        new_rotation[n] = (rotation[n] + commands[n, 2] * turn) % (2 * np.pi)
+        stopped[n] = new_x[n] != wanted_x or new_y[n] != wanted_y
+    return new_x, new_y, new_rotation, stopped
 
 
 class SimpleShapesEnv(GWEnv):
