@@ -1,22 +1,31 @@
-"""Which grammar belongs to a scene's name or to a state; the scenes' modules are imported when first asked for."""
+"""Finds the grammar of a scene or of a state; a scene's modules are imported when first needed."""
 
 from functools import cache
 from typing import Any
 
+from gw_envs.errors import InputTypeError, describe
 from gw_envs.language.grammar import Grammar
 from gw_envs.scenes import SCENES, get_scene
 
+_SCENE_OF_STATE = {f"{scene.class_prefix}State": scene.name for scene in SCENES.values()}
 
-@cache
+
 def grammar_of_scene(scene: str) -> Grammar:
-    """The grammar of the scene called `scene`."""
-    return get_scene(scene).load("captions", "GRAMMAR")
+    """Return the grammar of a scene by its name or environment id; InputError if it is unknown."""
+    return _load(get_scene(scene).name)
 
 
 def grammar_of_state(state: Any) -> Grammar:
-    """The grammar of the scene whose state this is."""
-    name = type(state).__name__
-    known = {f"{scene.class_prefix}State": scene.name for scene in SCENES.values()}
-    if name not in known:
-        raise TypeError(f"a {name} has no captions: give a {' or a '.join(known)}")
-    return grammar_of_scene(known[name])
+    """Return the grammar of the scene whose state this is; InputTypeError if it is no state."""
+    scene = _SCENE_OF_STATE.get(type(state).__name__)
+    if scene is None:
+        kinds = " or a ".join(_SCENE_OF_STATE)
+        raise InputTypeError(
+            f"a {type(state).__name__} has no captions, {describe(state, 40)}: give a {kinds}"
+        )
+    return _load(scene)
+
+
+@cache
+def _load(scene: str) -> Grammar:
+    return get_scene(scene).load("captions", "GRAMMAR")

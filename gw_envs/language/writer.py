@@ -1,9 +1,10 @@
-"""States -> captions, as token ids or as sentences.
+"""Writes captions of states, as token ids or as sentences.
 
-Which structure, granularities and wordings a caption takes depends on the state's `wording_seed` alone, through a
-fixed hash: no random generator is touched, and the form stays while the state moves.
+The structure, granularities and wordings of a caption depend on the state's `wording_seed` alone,
+through a fixed hash: no random generator is touched, and the form stays while the state moves.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,19 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
-from gw_envs.language.grammar import Grammar, article
+from gw_envs.errors import check_flag, check_whole
+from gw_envs.language.grammar import Grammar, Item, article
 from gw_envs.language.registry import grammar_of_state
 from gw_envs.language.vocabulary import VOCABULARY
 from gw_envs.observation import MAX_TOKENS
 
+MAX_PARAPHRASES = 10_000
+"""The most forms of a caption that `paraphrases` writes."""
+
 
 class Tables(NamedTuple):
-    """A grammar as flat int64 arrays; S slots, C columns, M meanings and P phrases over all columns."""
+    """A grammar as flat int64 arrays: S slots, C columns, and M meanings and P phrases in all."""
 
     structures: NDArray[np.int64]
-    """(structures, longest): a word's id, or -1 - slot, or -1 - S - slot for a slot with its article; 0 pads."""
+    """(structures, longest): a word's id, or -1 - slot, or -1 - S - slot for a slot with its
+    article; 0 pads."""
     preferences: NDArray[np.int64]
-    """(S, most, 2): the columns of each granularity, the second for where the first has no meaning."""
+    """(S, most, 2): the columns of each granularity; the second is used where the first has no
+    meaning."""
     granularities: NDArray[np.int64]
     """(S,) how many rows of `preferences` a slot has."""
     columns: NDArray[np.int64]
@@ -38,7 +45,7 @@ class Tables(NamedTuple):
 
 
 def _ragged(lists: list) -> NDArray[np.int64]:
-    """Lists of unequal lengths -> an array padded with 0."""
+    """Return lists of unequal lengths as an array padded with 0."""
     width = max(len(entry) for entry in lists)
     shape = (len(lists), width, *np.shape(lists[0][0]))
     padded = np.zeros(shape, dtype=np.int64)
@@ -52,48 +59,54 @@ def _offsets(lengths: list[int]) -> NDArray[np.int64]:
 
 
 def build_tables(grammar: Grammar) -> Tables:
-    """The grammar's data in the shape the compiled functions read."""
-    slots = len(grammar.slots)
-    structures = [
-        [
-            -1 - item.slot - slots * item.article if item.slot >= 0 else VOCABULARY.ids[item.word]
-            for item in items
-        ]
-        for items in grammar.items
-    ]
-    preferences = [
-        [[grammar.columns.index((number, name)) for name in pair] for pair in slot.preferences]
-        for number, slot in enumerate(grammar.slots)
-    ]
+    """Return the grammar's data in the form that the compiled functions read."""
+    most = max(longest(grammar))
+    assert most <= MAX_TOKENS, f"captions of {most} tokens exceed {MAX_TOKENS}"
+    wordings = [texts for slot in grammar.slots for v in slot.variants for texts in v.wordings]
     variants = [variant for slot in grammar.slots for variant in slot.variants]
     texts = [phrase.text for phrase in grammar.phrases]
-    spelt = [
-        VOCABULARY.ids_of(text) for text in texts + [f"{article(text)} {text}" for text in texts]
-    ]
-    tables = Tables(
-        structures=_ragged(structures),
-        preferences=_ragged(preferences),
-        granularities=np.array([len(pairs) for pairs in preferences]),
+    texts += [f"{article(text)} {text}" for text in texts]
+    spelled = [VOCABULARY.ids_of(text) for text in texts]
+    return Tables(
+        structures=_ragged([_codes(grammar, items) for items in grammar.items]),
+        preferences=_ragged([_pairs(grammar, number) for number in range(len(grammar.slots))]),
+        granularities=np.array([len(slot.preferences) for slot in grammar.slots]),
         columns=_offsets([len(variant.wordings) for variant in variants])[:-1],
-        phrases=_offsets([len(texts) for variant in variants for texts in variant.wordings]),
-        starts=_offsets([len(ids) for ids in spelt]),
-        ids=np.array([number for ids in spelt for number in ids]),
+        phrases=_offsets([len(texts) for texts in wordings]),
+        starts=_offsets([len(ids) for ids in spelled]),
+        ids=np.concatenate(spelled),
     )
-    assert max(longest(grammar)) <= MAX_TOKENS, (
-        f"captions of {max(longest(grammar))} tokens exceed {MAX_TOKENS}"
-    )
-    return tables
+
+
+def _codes(grammar: Grammar, items: Sequence[Item]) -> list[int]:
+    """Return a structure as numbers, see `Tables.structures`."""
+    slots = len(grammar.slots)
+    return [
+        -1 - item.slot - slots * item.article if item.slot >= 0 else VOCABULARY.ids[item.word]
+        for item in items
+    ]
+
+
+def _pairs(grammar: Grammar, slot: int) -> list[list[int]]:
+    """Return the columns of each granularity of a slot, see `Tables.preferences`."""
+    find = grammar.columns.index
+    return [
+        [find((slot, first)), find((slot, second))]
+        for first, second in grammar.slots[slot].preferences
+    ]
 
 
 def longest(grammar: Grammar) -> list[int]:
-    """The most tokens a caption of each structure can have."""
+    """Return the most tokens that a caption of each structure can have."""
     most = [0] * len(grammar.slots)
     for phrase in grammar.phrases:
         most[phrase.slot] = max(most[phrase.slot], len(VOCABULARY.ids_of(phrase.text)))
-    return [
-        sum(most[i.slot] + i.article if i.slot >= 0 else 1 for i in items)
-        for items in grammar.items
-    ]
+    lengths = []
+    for items in grammar.items:
+        slots = [most[item.slot] + item.article for item in items if item.slot >= 0]
+        words = [item for item in items if item.slot < 0]
+        lengths.append(sum(slots) + len(words))
+    return lengths
 
 
 @cache
@@ -103,7 +116,7 @@ def _tables(scene_grammar: Grammar) -> Tables:
 
 @compiled()
 def _mix(z):  # pragma: no cover - compiled
-    """SplitMix64's output function: uint64 -> uint64."""
+    """Apply SplitMix64's output function: uint64 -> uint64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
@@ -111,7 +124,7 @@ def _mix(z):  # pragma: no cover - compiled
 
 @compiled()
 def _draw(key, number, count):  # pragma: no cover - compiled
-    """A number in [0, count) for the `number`-th choice of a caption whose seed hashes to `key`."""
+    """Return a number in [0, count) for choice `number` of a caption whose seed has hash `key`."""
     bits = _mix(key + np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15))
     return np.int64(((bits >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32))
 
@@ -120,7 +133,7 @@ def _draw(key, number, count):  # pragma: no cover - compiled
 def _choose(
     meanings, seeds, structures, preferences, granularities, columns, phrases
 ):  # pragma: no cover - compiled
-    """The choices of each caption; see `choices`."""
+    """Return the choices of each caption; see `choices`."""
     count, slots = len(seeds), len(granularities)
     chosen = np.empty((count, 1 + 2 * slots), dtype=np.int64)
     for n in range(count):
@@ -141,7 +154,7 @@ def _choose(
 def _write(
     meanings, chosen, width, structures, columns, phrases, starts, ids
 ):  # pragma: no cover - compiled
-    """Token rows of the chosen wordings."""
+    """Return the token rows of the chosen wordings."""
     count, slots = len(chosen), (chosen.shape[1] - 1) // 2
     tokens = np.zeros((count, width), dtype=np.int64)
     articled = (len(starts) - 1) // 2
@@ -165,10 +178,6 @@ def _write(
     return tokens
 
 
-def _batched(state: Any) -> Any:
-    return state if np.ndim(state.rotation) else state.batched()
-
-
 def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int64]:
     table = _tables(grammar)
     seeds = np.ascontiguousarray(state.wording_seed, dtype=np.int64)
@@ -183,9 +192,10 @@ def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int6
     )
 
 
-def _caption(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[np.int64]:
+def _captions(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[np.int64]:
+    """Return (N, MAX_TOKENS) ids of captions, in plain words or with coarse claims if asked."""
     grammar = grammar_of_state(state)
-    state = _batched(state)
+    state = state.batched()
     table = _tables(grammar)
     meanings = grammar.meanings(state)
     chosen = _choices(grammar, state, meanings)
@@ -207,32 +217,41 @@ def _caption(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[n
 
 
 def choices(state: Any) -> NDArray[np.int64]:
-    """(N, 1 + 2 S): the number of each caption's structure, the column each slot speaks of, each slot's wording."""
+    """Return (N, 1 + 2 S): each caption's structure, the column of each slot, its wording."""
     grammar = grammar_of_state(state)
-    state = _batched(state)
+    state = state.batched()
     return _choices(grammar, state, grammar.meanings(state))
 
 
 def tokens(state: Any) -> NDArray[np.int64]:
-    """The captions of a batch of states (or of one) -> (N, MAX_TOKENS) int64 ids of `VOCABULARY`, padded with 0."""
-    return _caption(state)
+    """Write the captions of a batch of states, or of one.
+
+    Returns (N, MAX_TOKENS) int64 ids of `VOCABULARY`, padded with 0.
+    """
+    return _captions(state)
 
 
 def plain_tokens(state: Any, coarse: bool = False) -> NDArray[np.int64]:
-    """What `tokens(state)` claims in the plainest words, (N, MAX_TOKENS) int64: always structure 0 and wording 0.
+    """Write the claims of `tokens(state)` in the plainest words: structure 0 and wording 0.
 
-    Claim for claim; or with `coarse`, the coarsest claim of every slot, whichever the caption makes.
+    Returns (N, MAX_TOKENS) int64 ids. With `coarse`, every slot has its coarsest claim, whichever
+    the caption makes.
     """
-    return _caption(state, plain=True, coarse=coarse)
+    return _captions(state, plain=True, coarse=check_flag("coarse", coarse))
 
 
 def paraphrases(state: Any, count: int) -> NDArray[np.int64]:
-    """Captions of each state in `count` forms, (N, count, MAX_TOKENS) int64: the first is its own, all are true."""
-    state = _batched(state)
+    """Write the caption of each state in `count` forms, all of them true; the first is its own.
+
+    Returns (N, count, MAX_TOKENS) int64 ids.
+    """
+    count = check_whole("count", count, 1, MAX_PARAPHRASES)
+    grammar_of_state(state)  # refuses what is no state
+    state = state.batched()
     seeds = [state.wording_seed + number * 1_000_003 for number in range(count)]
     return np.stack([tokens(replace(state, wording_seed=seed)) for seed in seeds], 1)
 
 
 def sentences(state: Any) -> list[str]:
-    """The captions of a batch of states (or of one) as text."""
+    """Write the captions of a batch of states, or of one, as text. Returns N sentences."""
     return VOCABULARY.decode_rows(tokens(state))
