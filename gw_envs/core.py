@@ -1,27 +1,41 @@
-"""A batch of scenes of one kind: the one thing of which every environment class is a face.
+"""A batch of scenes of one kind. `GWEnv` and `GWVectorEnv` are thin adapters around it.
 
-A core holds N scene states as arrays, moves them, and shows them. It owns no random generator and no autoreset: the
-faces in `gw_envs.env` bring those, so that all of them agree to the bit.
+A core holds N scenes as arrays, moves them and observes them. It owns no random generator and no
+autoreset: the adapters in `gw_envs.env` bring those, so that all of them agree to the bit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from gw_envs.errors import check_choice, describe, is_whole
+from gw_envs.errors import (
+    InputError,
+    check_arguments,
+    check_choice,
+    check_whole,
+    describe,
+    is_whole,
+)
 from gw_envs.goal_task import ACTIONS, UNIT_ACTIONS, Distances, Task
-from gw_envs.language import tokens
+from gw_envs.language import VOCABULARY, tokens
 from gw_envs.observation import MODALITIES, check_modalities, observation_space
 from gw_envs.scenes import Scene, get_scene
+from gw_envs.snapshot import Snapshot
+from gw_envs.state import BatchState, read_values
+
+RANGE_TOLERANCE = 1e-5
+"""Part of a field's range by which a given state may lie beyond it: attributes are float32."""
+
+State = TypeVar("State", bound=BatchState)
 
 
 class Step(NamedTuple):
-    """What one step brought to each of N scenes: arrays of shape (N,)."""
+    """The outcome of one step for each of N scenes: arrays of shape (N,)."""
 
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
@@ -29,8 +43,8 @@ class Step(NamedTuple):
     collided: NDArray[np.bool_]
 
 
-class Core(ABC):
-    """N scenes side by side: place rows, step all, observe."""
+class Core(ABC, Generic[State]):
+    """N scenes side by side: start episodes in rows, step all, observe."""
 
     scene: ClassVar[Scene]
     task: ClassVar[Task]
@@ -38,8 +52,8 @@ class Core(ABC):
     image_sizes: ClassVar[tuple[int, int]]
     """Smallest and largest side of an image in pixels."""
 
-    state: Any = None
-    """The N scenes, a `BatchState`; None before the first `place` and once closed."""
+    state: State | None = None
+    """The N scenes; None before the first episodes start and after `close`."""
 
     def __init__(
         self,
@@ -50,8 +64,9 @@ class Core(ABC):
         language: str = "tokens",
         layout: str = "fixed",
         max_episode_steps: int | None = None,
+        **unknown: Any,
     ) -> None:
-        """Check the arguments and lay out the spaces; nothing is sampled before the first `place`.
+        """Check the arguments and make the spaces; nothing is sampled before an episode starts.
 
         Args:
             num_envs: how many scenes.
@@ -61,86 +76,101 @@ class Core(ABC):
             language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
             layout: where landmarks stand, one of the core's `layouts`.
             max_episode_steps: steps after which an episode is truncated; None for never.
+            unknown: anything else is refused.
+
+        Raises:
+            InputError: an argument is unknown or out of its range.
         """
+        check_arguments(Core.__init__, unknown)
         if not is_whole(num_envs) or num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs!r}: it must be a whole number of at least 1")
+            raise InputError(
+                f"num_envs is {describe(num_envs)}: it must be a whole number of at least 1"
+            )
         self.num_envs = int(num_envs)
         self.modalities = check_modalities(modalities)
         self.actions = check_choice("action mode", actions, ("discrete", "continuous"))
         self.language = check_choice("language form", language, ("tokens", "text"))
         self.layout = check_choice("layout", layout, self.layouts)
         size = self.scene.image_size if image_size is None else image_size
-        low, high = self.image_sizes
-        if not is_whole(size) or not low <= size <= high:
-            raise ValueError(
-                f"image_size is {size!r}: {self.scene.name} draws images of {low} to {high} pixels"
-            )
-        self.image_size = int(size)
-        self.observation_space = observation_space(
-            self.scene, self.modalities, self.image_size, self.extra_attributes(), self.language
-        )
-        self.action_space: spaces.Space = (
-            spaces.Discrete(len(ACTIONS))
-            if actions == "discrete"
-            else spaces.Box(-1.0, 1.0, (3,), np.float32)
-        )
-        if max_episode_steps is not None and (
-            not is_whole(max_episode_steps) or max_episode_steps < 1
-        ):
-            raise ValueError(
-                f"max_episode_steps is {max_episode_steps!r}: it must be a whole number of at least 1"
-            )
+        self.image_size = check_whole("image_size", size, *self.image_sizes)
         self.max_episode_steps = max_episode_steps
+        if max_episode_steps is not None:
+            self.max_episode_steps = check_whole("max_episode_steps", max_episode_steps, 1)
+        self.observation_space = observation_space(
+            self.scene,
+            self.modalities,
+            self.image_size,
+            self.extra_attributes(),
+            self.language,
+            len(VOCABULARY) if "language" in self.modalities else 1,
+        )
+        self.action_space: spaces.Space = spaces.Box(-1.0, 1.0, (3,), np.float32)
+        if actions == "discrete":
+            self.action_space = spaces.Discrete(len(ACTIONS))
         self.elapsed = np.zeros(self.num_envs, np.int64)
-        self._measured: tuple[Any, Distances] | None = None
+        self._measured: tuple[State, Distances] | None = None
 
-    # What a scene brings.
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, count: int = 1) -> Any:
-        """`count` scene states drawn from `rng`."""
+    # The part that each scene implements.
 
     @abstractmethod
-    def _place(self, rows: NDArray[np.int64], fresh: Any) -> None:
-        """Put `fresh` states into `rows` of `state`."""
+    def sample(self, rng: np.random.Generator, count: int = 1) -> State:
+        """Return `count` scenes drawn from `rng`."""
+
+    @abstractmethod
+    def _set_rows(self, rows: NDArray[np.int64], scenes: State) -> None:
+        """Replace `rows` of the state by the rows of `scenes`, at rest."""
 
     @abstractmethod
     def _move(
         self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
     ) -> NDArray[np.bool_]:
-        """Move the scenes (all, or `rows` alone) by (N, 3) commands in [-1, 1]; (N,) whether each was stopped."""
+        """Move all scenes, or `rows` alone, by (N, 3) commands in [-1, 1].
+
+        Returns:
+            (N,) whether each was stopped by something.
+        """
 
     @abstractmethod
-    def images(self, state: Any) -> NDArray[np.uint8]:
-        """(N, S, S, 3) pictures of a batch of states."""
+    def images(self, state: State) -> NDArray[np.uint8]:
+        """Draw a batch of states. Returns (N, S, S, 3)."""
 
     @abstractmethod
-    def attributes(self, state: Any) -> NDArray[np.float32]:
-        """(N, A) attribute vectors of a batch of states."""
+    def attributes(self, state: State) -> NDArray[np.float32]:
+        """Return the (N, A) attribute vectors of a batch of states."""
 
     @abstractmethod
-    def portrait(self, state: Any, size: int) -> NDArray[np.uint8]:
-        """(size, size, 3) picture of a batch of one state for people, the goal drawn on it."""
+    def portrait(self, state: State, size: int) -> NDArray[np.uint8]:
+        """Draw a batch of one state for people, with the goal. Returns (size, size, 3)."""
 
-    def jitter(self, state: Any, rng: np.random.Generator) -> Any:
-        """A batch of states, half of them moved off any grid on which sampled states lie."""
+    def jitter(self, state: State, rng: np.random.Generator) -> State:
+        """Return the states, half of them moved off any grid on which sampled states lie."""
         return state
 
-    def check_installed(self) -> None:  # noqa: B027 - most scenes need no package of their own
+    def check_installed(self) -> None:
         """Raise MissingPackageError if a package is missing that moves the scene."""
 
     def extra_attributes(self) -> int:
-        """Numbers that the layout appends to the attribute vector."""
+        """Return how many numbers the layout appends to the attribute vector."""
         return 0
 
+    def check_scenes(self, scenes: State) -> None:
+        """Raise InputError if scenes that somebody gave cannot be placed."""
+
+    def _contacts(self, row: int) -> Any:
+        """Return what the physics of a row remembers of earlier steps, for `Snapshot.contacts`."""
+        return None
+
+    def _set_contacts(self, row: int, contacts: Any) -> None:
+        """Let the physics of a row remember what `_contacts` returned."""
+
     def close(self) -> None:
-        """Free what the core holds outside Python's memory; the next `place` opens it again."""
+        """Free what the core holds outside Python's memory; the next episode opens it again."""
         self.state = None
 
-    # What every face uses.
+    # The part that all scenes share.
 
-    def current(self) -> Any:
-        """The N scenes; ResetNeeded if there are none yet, or no more."""
+    def current(self) -> State:
+        """Return the N scenes; ResetNeeded before the first episodes start and after `close`."""
         if self.state is None:
             raise ResetNeeded(
                 "there is no scene yet, or the environment was closed: call reset() first"
@@ -148,45 +178,137 @@ class Core(ABC):
         return self.state
 
     def poses(self) -> NDArray[np.float64]:
-        """(N, 3) x, y and rotation of every scene."""
-        poses = np.empty((len(self.state.x), 3))
-        poses[:, 0], poses[:, 1], poses[:, 2] = self.state.x, self.state.y, self.state.rotation
+        """Return (N, 3) x, y and rotation of the scenes."""
+        state = self.current()
+        poses = np.empty((len(state.x), 3))
+        poses[:, 0], poses[:, 1], poses[:, 2] = state.x, state.y, state.rotation
         return poses
 
     def _distances(self) -> Distances:
-        """How far every scene is from the goal; what was found after one step is not computed again before the next."""
-        if self._measured is None or self._measured[0] is not self.state:
-            self._measured = (self.state, self.task.distances(self.poses()))
+        """Return how far the scenes are from the goal, computed once for each state."""
+        state = self.current()
+        if self._measured is None or self._measured[0] is not state:
+            self._measured = (state, self.task.distances(self.poses()))
         return self._measured[1]
 
-    def place(self, rows: NDArray[np.int64], rngs: Sequence[np.random.Generator]) -> None:
-        """Begin a new episode in each of `rows`, drawn from that row's own generator."""
-        self._place(rows, self.sample_each(rngs))
+    def start_episodes(
+        self,
+        rows: NDArray[np.int64],
+        rngs: Sequence[np.random.Generator],
+        values: Mapping[str, NDArray] | None = None,
+    ) -> None:
+        """Start an episode in each of `rows`, drawn from that row's own generator.
+
+        Args:
+            rows: K row numbers, in order and each once. All N rows the first time.
+            rngs: K generators.
+            values: values that take the place of the drawn ones, as `read_state` returns them.
+
+        Raises:
+            InputError: the values do not fit the scene that was drawn.
+        """
+        scenes = self.sample_each(rngs)
+        if values:
+            scenes = scenes.with_values({name: array[rows] for name, array in values.items()})
+            self.check_scenes(scenes)
+        if len(rows) < self.num_envs:
+            self.current()
+        self._set_rows(rows, scenes)
         self.elapsed[rows] = 0
 
-    def sample_each(self, rngs: Sequence[np.random.Generator]) -> Any:
-        """One state from each generator, as a batch."""
+    def sample_each(self, rngs: Sequence[np.random.Generator]) -> State:
+        """Return one state from each generator, as a batch."""
         states = [self.sample(rng) for rng in rngs]
         return type(states[0]).concatenate(states)
 
+    def read_state(self, given: Any) -> dict[str, NDArray]:
+        """Read a full or partial state that somebody gave.
+
+        Args:
+            given: a state of this scene, a snapshot, or a dict of named values in their own units;
+                one row for all scenes or one for each.
+
+        Returns:
+            {name: (N, ...) array}.
+
+        Raises:
+            InputError: a name is unknown, or a value is unfit or cannot be observed.
+        """
+        given = given.scenes if isinstance(given, Snapshot) else given
+        values = read_values(self.scene.state_type(), given, self.num_envs)
+        for field in self.scene.fields:
+            if field.kind != "linear" or field.name not in values:
+                continue
+            array, slack = values[field.name], RANGE_TOLERANCE * (field.high - field.low)
+            outside = (array < field.low - slack) | (array > field.high + slack)
+            if outside.any():
+                raise InputError(
+                    f"{field.name} of the state is {array[outside][0]:g} {field.unit}: "
+                    f"{self.scene.name} shows {field.low:g} to {field.high:g}"
+                )
+            values[field.name] = np.clip(array, field.low, field.high).astype(array.dtype)
+        return values
+
+    def set_values(self, values: Mapping[str, NDArray]) -> None:
+        """Change the scenes in the middle of their episodes by values that `read_state` returned.
+
+        Raises ResetNeeded if there is no episode, InputError if the values do not fit the scenes.
+        """
+        scenes = self.current().with_values(values)
+        self.check_scenes(scenes)
+        self._set_rows(np.arange(self.num_envs), scenes)
+
+    def snapshot(
+        self, done: NDArray[np.bool_], generators: Sequence[np.random.Generator]
+    ) -> Snapshot:
+        """Return a copy of the scenes and of all on which their next steps depend."""
+        return Snapshot(
+            self.current().copy(),
+            self.elapsed.copy(),
+            done.copy(),
+            [rng.bit_generator.state for rng in generators],
+            [self._contacts(row) for row in range(self.num_envs)],
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot of N scenes; InputError if it is of another kind or layout."""
+        kind = self.scene.state_type()
+        if not isinstance(snapshot.scenes, kind):
+            raise InputError(
+                f"the snapshot holds a {type(snapshot.scenes).__name__}: "
+                f"these environments take a {kind.__name__}"
+            )
+        self.check_scenes(snapshot.scenes)
+        rows = np.arange(self.num_envs)
+        self._set_rows(rows, snapshot.scenes.copy())
+        for row in rows:
+            self._set_contacts(row, snapshot.contacts[row])
+        self.elapsed = snapshot.elapsed.copy()
+
     def commands(self, actions: Any) -> NDArray[np.float64]:
-        """(N,) discrete or (N, 3) continuous actions -> (N, 3) fractions of full speed; ValueError if unfit."""
-        array = np.asarray(actions)
+        """Read (N,) discrete or (N, 3) continuous actions as (N, 3) fractions of full speed.
+
+        Raises InputError if there are more or fewer actions, or one is no action.
+        """
+        try:
+            array = np.asarray(actions)
+        except ValueError as error:
+            raise InputError("the actions have different shapes: give one for each row") from error
         if self.actions == "discrete":
             if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-                raise ValueError(
+                raise InputError(
                     f"actions are {describe(array)}: give {self.num_envs} whole number(s) in 0..5"
                 )
             wrong = (array < 0) | (array >= len(ACTIONS))
             if np.count_nonzero(wrong):
-                raise ValueError(f"action {array[wrong][0]} is not one of 0..5")
+                raise InputError(f"action {array[wrong][0]} is not one of 0..5")
             return UNIT_ACTIONS.take(array, axis=0)
         if array.shape != (self.num_envs, 3) or array.dtype.kind not in "iuf":
-            raise ValueError(
+            raise InputError(
                 f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]"
             )
         if not np.abs(array).max() <= 1.0 + 1e-6:  # so written that NaN is caught
-            raise ValueError("a continuous action has an entry that is NaN or outside [-1, 1]")
+            raise InputError("a continuous action has an entry that is NaN or outside [-1, 1]")
         return np.clip(array.astype(np.float64), -1.0, 1.0)
 
     def step(self, actions: Any, rows: NDArray[np.int64] | None = None) -> Step:
@@ -201,20 +323,26 @@ class Core(ABC):
         late = self.elapsed >= (self.max_episode_steps or np.inf)
         return Step(self.task.reward(before, after, success), success, late, collided)
 
-    def observe(self, state: Any = None, modalities: Iterable[str] | None = None) -> dict[str, Any]:
-        """A batch of states as a dict of arrays, only the modalities asked for: a pure function of the state."""
+    def observe(
+        self, state: State | None = None, modalities: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """Observe the scenes, or a batch of other states: a pure function of the state.
+
+        Returns:
+            {modality: array with one row for each scene}, the core's modalities or those given.
+        """
         state = self.current() if state is None else state
-        asked = self.modalities if modalities is None else check_modalities(modalities)
-        views = {"image": self.images, "attributes": self.attributes, "language": tokens}
-        return {modality: views[modality](state) for modality in asked}
+        wanted = self.modalities if modalities is None else check_modalities(modalities)
+        observers = {"image": self.images, "attributes": self.attributes, "language": tokens}
+        return {modality: observers[modality](state) for modality in wanted}
 
 
 def core_type(scene: str) -> type[Core]:
-    """The class of a scene's core."""
+    """Return the class of a scene's core; InputError if there is no such scene."""
     known = get_scene(scene)
     return known.load("env", f"{known.class_prefix}Core")
 
 
 def make_core(scene: str, **arguments: Any) -> Core:
-    """Make N states of a scene side by side, without an environment around them; arguments as for `Core`."""
+    """Make N scenes side by side without an environment around them; arguments as for `Core`."""
     return core_type(scene)(**arguments)

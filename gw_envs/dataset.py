@@ -268,7 +268,7 @@ def _run(
     if not steps:
         return viewer.sample_each(generators), _columns(viewer, running, 0)
     core = type(viewer)(num_envs=len(seeds), modalities="attributes", **arguments)
-    core.place(running, generators)
+    core.start_episodes(running, generators)
     act = _policy(core, policy, seeds, steps)
     states, parts = [], []
     for step in range(steps + 1):

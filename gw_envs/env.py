@@ -1,10 +1,14 @@
-"""The faces of a core: one environment as Gymnasium's `Env`, N of them as its `VectorEnv`."""
+"""A core as one Gymnasium environment, `GWEnv`, or as a batch of them, `GWVectorEnv`."""
 
 import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from enum import Enum
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -13,59 +17,87 @@ from numpy.typing import NDArray
 from gw_envs.annotated_frames import tiled, with_caption
 from gw_envs.core import Core, Step
 from gw_envs.display import has_display, opencv
-from gw_envs.errors import check_choice, is_whole
+from gw_envs.errors import (
+    InputError,
+    check_arguments,
+    check_array,
+    check_choice,
+    check_keys,
+    check_seed,
+    check_seeds,
+    check_whole,
+)
+from gw_envs.keyboard import keys_to_action
 from gw_envs.language import CaptionDecoder, sentences
+from gw_envs.observation import MODALITIES
+from gw_envs.snapshot import Snapshot
 
 RENDER_SIZES = (64, 2048)
 """Smallest and largest side of a rendered frame in pixels."""
 
+Observation = dict[str, Any]
+Info = dict[str, Any]
 
-class _Face:
-    """What both faces share: a core, its spaces, what it shows and tells."""
+
+class _SceneEnv:
+    """The part that `GWEnv` and `GWVectorEnv` share: a core, its observations and its window."""
 
     core_type: ClassVar[type[Core]]
     metadata: dict[str, Any]
     core: Core
     render_mode: str | None
+    _spec: EnvSpec | None = None
     _window: bool | None = None
     """Whether there is a window; None before the first picture for one."""
 
-    def _open(
-        self, render_mode: str | None, render_size: int, core_arguments: dict[str, Any]
-    ) -> None:
+    def _open(self, render_mode: str | None, render_size: int, **core_arguments: Any) -> None:
+        """Check the arguments of rendering and make the core."""
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
-        low, high = RENDER_SIZES
-        if not is_whole(render_size) or not low <= render_size <= high:
-            raise ValueError(
-                f"render_size is {render_size!r}: it must be a whole number of {low} to {high} pixels"
-            )
-        self.render_mode, self.render_size = render_mode, int(render_size)
+        self.render_mode = render_mode
+        self.render_size = check_whole("render_size", render_size, *RENDER_SIZES)
         self.core = self.core_type(**core_arguments)
         self._decode = CaptionDecoder()
         self.core.check_installed()
 
     @property
+    def spec(self) -> EnvSpec | None:
+        """The specification with which `gymnasium.make` made the environment."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        """Keep a specification with its values in forms that JSON knows."""
+        self._spec = spec if spec is None else replace(spec, kwargs=_plain(spec.kwargs))
+
+    @property
     def state(self) -> Any:
-        """The scenes as they are, a batch (of one in a single environment): what `caption_truth` judges."""
+        """The scenes, a batch (of one in a single environment), which `caption_truth` judges."""
         return self.core.current()
 
-    def _views(self) -> tuple[dict[str, Any], list[str] | None]:
-        """The observations of all rows, and their sentences where language is observed."""
-        shown = self.core.observe()
-        if "language" not in shown:
-            return shown, None
-        captions = self._decode(shown["language"])
+    def _observations_and_captions(self) -> tuple[Observation, list[str] | None]:
+        """Observe all rows. Returns their captions too if language is observed, else None."""
+        observations = self.core.observe()
+        if "language" not in observations:
+            return observations, None
+        captions = self._decode(observations["language"])
         if self.core.language == "text":
-            shown["language"] = tuple(captions)
-        return shown, captions
+            observations["language"] = tuple(captions)
+        return observations, captions
+
+    def _options(self, options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return the options of a reset; InputError naming the known ones if one is unknown."""
+        if options is None:
+            return {}
+        check_keys("options", options, known)
+        return options
 
     def _frame(self, row: int) -> NDArray[np.uint8]:
-        """(render_size, render_size, 3) picture of one row, goal and caption drawn on it."""
+        """Draw one row with goal and caption. Returns (render_size, render_size, 3)."""
         state = self.core.current()[row : row + 1]
         return with_caption(self.core.portrait(state, self.render_size), sentences(state)[0])
 
-    def _show(self, frame: NDArray[np.uint8]) -> None:
+    def _show_window(self, frame: NDArray[np.uint8]) -> None:
         """Show a frame in a window; where there is no display, warn once and show nothing."""
         if self._window is None:
             self._window = has_display()
@@ -78,75 +110,176 @@ class _Face:
             opencv().imshow(self.core.scene.name, frame[..., ::-1])
             opencv().waitKey(1000 // self.metadata["render_fps"])
 
-    def close(self) -> None:
-        """Close the window, if any, and free the simulator; safe to call twice."""
+    def _free(self) -> None:
+        """Close the window, if any, and free the simulators."""
         if self._window:
-            opencv().destroyAllWindows()  # those of others come back with their next frames
+            opencv().destroyAllWindows()  # windows of others come back with their next frames
         self._window = None
         if hasattr(self, "core"):
             self.core.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs; it opens a window of its own."""
+        return {**vars(self), "_window": None}
 
-class GWEnv(_Face, gym.Env[dict[str, Any], Any]):
-    """One scene as a Gymnasium environment. The scenes' own classes carry the cards."""
+
+class GWEnv(_SceneEnv, gym.Env[Observation, Any]):
+    """One scene as a Gymnasium environment. The classes of the scenes describe their tasks."""
 
     def __init__(
-        self, render_mode: str | None = None, render_size: int = 480, **core_arguments: Any
+        self,
+        render_mode: str | None = None,
+        render_size: int = 480,
+        modalities: Iterable[str] = MODALITIES,
+        actions: str = "discrete",
+        image_size: int | None = None,
+        language: str = "tokens",
+        layout: str = "fixed",
+        max_episode_steps: int | None = None,
+        **unknown: Any,
     ) -> None:
         """Make the environment.
 
         Args:
             render_mode: None, "rgb_array" or "human".
             render_size: side of rendered frames in pixels, 64 to 2048.
-            core_arguments: `modalities`, `actions`, `image_size`, `language`, `layout`, `max_episode_steps`, as
-                for `Core`.
+            modalities: what is observed: "image", "attributes", "language".
+            actions: "discrete" (six) or "continuous" (Box of 3).
+            image_size: side of the `image` in pixels; the scene's own by default.
+            language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
+            layout: where landmarks stand: "fixed", or "random" in the Factory.
+            max_episode_steps: steps after which an episode is truncated; None for never.
+            unknown: anything else is refused.
+
+        Raises:
+            InputError: an argument is unknown or out of its range.
         """
-        self._open(render_mode, render_size, {**core_arguments, "num_envs": 1})
+        check_arguments(GWEnv.__init__, unknown)
+        self._open(
+            render_mode,
+            render_size,
+            modalities=modalities,
+            actions=actions,
+            image_size=image_size,
+            language=language,
+            layout=layout,
+            max_episode_steps=max_episode_steps,
+        )
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode. The same seed gives the same episode, whatever happened before."""
+    ) -> tuple[Observation, Info]:
+        """Begin an episode. The same seed gives the same episode, whatever happened before.
+
+        Args:
+            seed: a whole number from 0; None to go on with the generator that is there.
+            options: {"state": ...} begins in a scene of your choice. Give a state of the scene's
+                class, a snapshot of `get_state`, or a dict of some of the state's values in their
+                own units, such as {"x": 10.0}; the rest is drawn as always.
+
+        Returns:
+            The observation and the info.
+
+        Raises:
+            InputError: the seed or an option is unfit.
+        """
+        seed = check_seed(seed)
+        options_given = self._options(options, ("state",))
+        values = self.core.read_state(options_given["state"]) if options_given else None
         super().reset(seed=seed)
-        self.core.place(np.zeros(1, np.int64), [self.np_random])
-        return self._tell(False, False)
+        self.core.start_episodes(np.zeros(1, np.int64), [self.np_random], values)
+        return self._observe_with_info(False, False)
 
-    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
         """Act: a discrete index 0 to 5, or three numbers in [-1, 1]."""
-        step = self.core.step(np.asarray(action)[None])
-        shown, info = self._tell(bool(step.terminated[0]), bool(step.collided[0]))
-        return shown, float(step.reward[0]), bool(step.terminated[0]), bool(step.truncated[0]), info
+        step = self.core.step([action])
+        terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
+        observation, info = self._observe_with_info(terminated, bool(step.collided[0]))
+        return observation, float(step.reward[0]), terminated, truncated, info
 
-    def _tell(self, success: bool, collided: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown, captions = self._views()
-        info: dict[str, Any] = {"is_success": success, "collision": collided}
+    def _observe_with_info(self, success: bool, collided: bool) -> tuple[Observation, Info]:
+        """Return the observation and the info, and draw the window of human rendering."""
+        observations, captions = self._observations_and_captions()
+        info: Info = {"is_success": success, "collision": collided}
         if captions is not None:
             info["caption"] = captions[0]
         if self.render_mode == "human":
             self.render()
-        return {name: rows[0] for name, rows in shown.items()}, info
+        return {name: rows[0] for name, rows in observations.items()}, info
+
+    def get_state(self) -> Snapshot:
+        """Return a snapshot of the episode, from which `set_state` goes on equal to the bit.
+
+        It holds the scene, the steps since the episode began, the random generator that draws the
+        next episode, and what the Factory's physics remembers. Wrappers such as `TimeLimit` count
+        for themselves: copy the wrapped environment with `copy.deepcopy` to branch with them.
+        """
+        return self.core.snapshot(np.zeros(1, np.bool_), [self.np_random])
+
+    def set_state(self, state: Any) -> None:
+        """Go back to a snapshot, or move the scene of the running episode.
+
+        Args:
+            state: a snapshot of one scene; or a state or a dict of some of its values, which leave
+                the steps and the random generator as they are.
+
+        Raises:
+            InputError: the state is of another scene or layout, or unfit.
+            ResetNeeded: a dict or a state was given, and no episode is running.
+        """
+        if not isinstance(state, Snapshot):
+            self.core.set_values(self.core.read_state(state))
+            return
+        if len(state) != 1:
+            raise InputError(f"the snapshot holds {len(state)} scenes: give one, snapshot[row]")
+        self.core.restore(state)
+        self.np_random.bit_generator.state = state.generators[0]
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], Any]:
+        """Return the keys for `gymnasium.utils.play`: w, s, a and d move, q and e turn.
+
+        Every discrete action moves the scene, so with discrete actions call
+        `play(env, wait_on_player=True)`, which acts only while a key is held; with continuous ones
+        `play(env, noop=env.unwrapped.noop)`.
+        """
+        return keys_to_action(self.core.actions)
+
+    @property
+    def noop(self) -> NDArray[np.float32] | None:
+        """The continuous action that does nothing, (3,) zeros; None with discrete actions."""
+        return np.zeros(3, np.float32) if self.core.actions == "continuous" else None
 
     def render(self) -> NDArray[np.uint8] | None:
-        """(render_size, render_size, 3) uint8 in "rgb_array" mode; shows a window and returns None in "human" mode."""
+        """Draw the scene with goal and caption.
+
+        Returns:
+            (render_size, render_size, 3) uint8 in "rgb_array" mode; None in "human" mode, which
+            shows a window.
+        """
         if self.render_mode is None:
             gym.logger.warn(
-                'render() does nothing without a render_mode: pass render_mode="rgb_array" to gym.make'
+                "render() does nothing without a render_mode: "
+                'pass render_mode="rgb_array" to gym.make'
             )
             return None
         frame = self._frame(0)
         if self.render_mode == "rgb_array":
             return frame
-        self._show(frame)
+        self._show_window(frame)
         return None
 
+    def close(self) -> None:
+        """Close the window, if any, and free the simulator; safe to call twice."""
+        self._free()
 
-class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
-    """N scenes as one Gymnasium vector environment: state, reward, attributes, captions and pictures are arrays.
 
-    Equal to the bit to N single environments seeded `seed`, `seed + 1`, ... Autoreset is NEXT_STEP unless
-    `autoreset_mode` says SAME_STEP (the last observation is then in `info["final_obs"]`).
+class GWVectorEnv(_SceneEnv, VectorEnv[Observation, Any, Any]):
+    """N scenes as one Gymnasium vector environment, moved and observed as arrays.
+
+    Equal to the bit to N single environments seeded `seed`, `seed + 1`, ... Autoreset is NEXT_STEP
+    unless `autoreset_mode` says SAME_STEP (the last observation is then in `info["final_obs"]`).
     """
 
     def __init__(
@@ -155,126 +288,252 @@ class GWVectorEnv(_Face, VectorEnv[dict[str, Any], Any, Any]):
         render_mode: str | None = None,
         render_size: int = 480,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        **core_arguments: Any,
+        modalities: Iterable[str] = MODALITIES,
+        actions: str = "discrete",
+        image_size: int | None = None,
+        language: str = "tokens",
+        layout: str = "fixed",
+        max_episode_steps: int | None = None,
+        **unknown: Any,
     ) -> None:
-        """Make the environments; `core_arguments` as in `GWEnv`."""
-        self._open(render_mode, render_size, {**core_arguments, "num_envs": num_envs})
+        """Make the environments.
+
+        Args:
+            num_envs: N.
+            render_mode: as in `GWEnv`, like the arguments that are not named here.
+            render_size: side of rendered frames in pixels, 64 to 2048.
+            autoreset_mode: when rows whose episode ended are reset, "NextStep" or "SameStep".
+            modalities: what is observed.
+            actions: "discrete" or "continuous".
+            image_size: side of the `image` in pixels.
+            language: "tokens" or "text".
+            layout: where landmarks stand.
+            max_episode_steps: steps after which an episode is truncated; None for never.
+            unknown: anything else is refused.
+
+        Raises:
+            InputError: an argument is unknown or out of its range.
+        """
+        check_arguments(GWVectorEnv.__init__, unknown)
+        self._open(
+            render_mode,
+            render_size,
+            num_envs=num_envs,
+            modalities=modalities,
+            actions=actions,
+            image_size=image_size,
+            language=language,
+            layout=layout,
+            max_episode_steps=max_episode_steps,
+        )
         self.num_envs = self.core.num_envs
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
-        if self.autoreset_mode is AutoresetMode.DISABLED:
-            raise ValueError(
-                "autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP"
-            )
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = self.core.observation_space
         self.single_action_space = self.core.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._rngs: list[np.random.Generator] = []
-        self._over = np.zeros(self.num_envs, np.bool_)
+        self._done = np.zeros(self.num_envs, np.bool_)
 
     @staticmethod
     def metadata_for(single: type[GWEnv]) -> dict[str, Any]:
-        """The vector environment's metadata, from the single one's."""
+        """Return the vector environment's metadata, from the single one's."""
         return {**single.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode in every row; an int `seed` gives row i the seed `seed + i`, a list one each."""
-        if seed is None or isinstance(seed, int):
-            seeds = [None if seed is None else seed + row for row in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"{len(seeds)} seeds were given for {self.num_envs} environments")
-        if not self._rngs:
-            self._rngs = [seeding.np_random(row_seed)[0] for row_seed in seeds]
-        else:
-            kept = zip(seeds, self._rngs, strict=True)
-            self._rngs = [
-                rng if row_seed is None else seeding.np_random(row_seed)[0]
-                for row_seed, rng in kept
-            ]
-        self._over[:] = False
-        self._place(np.arange(self.num_envs))
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, Info]:
+        """Begin an episode in every row, or in some.
+
+        Args:
+            seed: a whole number s gives row i the seed s + i; a list or an array has a seed or
+                None for each row.
+            options: "state" as in `GWEnv`, with one row for all or one for each; "reset_mask",
+                (N,) bool, true where an episode begins. The other rows stay as they are.
+
+        Returns:
+            The observations of all rows, and the info, whose masks are true where an episode began.
+
+        Raises:
+            InputError: the seeds or an option are unfit.
+            ResetNeeded: a row has no episode, and the mask leaves it out.
+        """
+        options_given = self._options(options, ("state", "reset_mask"))
+        seeds = check_seeds(seed, self.num_envs)
+        rows = self._rows_to_reset(options_given)
+        values = self.core.read_state(options_given["state"]) if "state" in options_given else None
+        self._seed(rows, seeds)
+        self.closed = False
+        self._done[rows] = False
+        self._start(rows, values)
         nothing = np.zeros(self.num_envs, np.bool_)
-        return self._tell(nothing, nothing)
+        begun = np.zeros(self.num_envs, np.bool_)
+        begun[rows] = True
+        return self._observe_with_info(nothing, nothing, begun)
 
-    def step(
-        self, actions: Any
-    ) -> tuple[dict[str, Any], NDArray, NDArray, NDArray, dict[str, Any]]:
-        """Act in every row. With NEXT_STEP a row that ended is reset instead, and its action ignored."""
-        (fresh,) = self._over.nonzero()  # always empty with SAME_STEP
-        step = self.core.step(actions, np.flatnonzero(~self._over) if len(fresh) else None)
-        if len(fresh):
-            self._place(fresh)
+    def _rows_to_reset(self, options: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Return the numbers of the rows that `reset_mask` selects, all without one."""
+        if "reset_mask" not in options:
+            return np.arange(self.num_envs)
+        mask = check_array("reset_mask", options["reset_mask"], "b", (self.num_envs,))
+        if not mask.any():
+            raise InputError("reset_mask is false everywhere: name at least one row to reset")
+        if not mask.all():
+            self.core.current()  # raises ResetNeeded if the other rows have no episode
+        return np.flatnonzero(mask)
+
+    def _seed(self, rows: NDArray[np.int64], seeds: list[int | None]) -> None:
+        """Give each of `rows` a new generator where there is a seed or it has none."""
+        if not self._rngs:
+            self._rngs = [seeding.np_random()[0] for _ in seeds]
+        for row in rows:
+            if seeds[row] is not None:
+                self._rngs[row] = seeding.np_random(seeds[row])[0]
+
+    def step(self, actions: Any) -> tuple[Observation, NDArray, NDArray, NDArray, Info]:
+        """Act in every row. With NEXT_STEP a row that ended is reset instead, its action ignored."""
+        (ended,) = self._done.nonzero()  # always empty with SAME_STEP
+        step = self.core.step(actions, np.flatnonzero(~self._done) if len(ended) else None)
+        if len(ended):
+            self._start(ended)
             for outcome in step:
-                outcome[fresh] = 0
-        over = step.terminated | step.truncated
+                outcome[ended] = 0
+        done = step.terminated | step.truncated
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            self._over = over
-            shown, info = self._tell(step.terminated, step.collided)
-        else:
-            shown, info = self._tell_and_reset(step, over)
-        return shown, step.reward, step.terminated, step.truncated, info
+            self._done = done
+        elif done.any():
+            observations, info = self._reset_in_step(step, done)
+            return observations, step.reward, step.terminated, step.truncated, info
+        observations, info = self._observe_with_info(step.terminated, step.collided)
+        return observations, step.reward, step.terminated, step.truncated, info
 
-    def _place(self, rows: NDArray[np.int64]) -> None:
-        self.core.place(rows, [self._rngs[row] for row in rows])
+    def _start(self, rows: NDArray[np.int64], values: Mapping[str, NDArray] | None = None) -> None:
+        """Start an episode in each of `rows` from its own generator."""
+        self.core.start_episodes(rows, [self._rngs[row] for row in rows], values)
 
-    def _tell(
-        self, success: NDArray[np.bool_], collided: NDArray[np.bool_]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown, captions = self._views()
-        told = np.ones(self.num_envs, np.bool_)
-        info: dict[str, Any] = {
+    def _observe_with_info(
+        self,
+        success: NDArray[np.bool_],
+        collided: NDArray[np.bool_],
+        known: NDArray[np.bool_] | None = None,
+    ) -> tuple[Observation, Info]:
+        """Return the observations and the info, whose masks are `known`, and draw the window."""
+        observations, captions = self._observations_and_captions()
+        mask = np.ones(self.num_envs, np.bool_) if known is None else known
+        info: Info = {
             "is_success": success,
-            "_is_success": told,
+            "_is_success": mask,
             "collision": collided,
-            "_collision": told,
+            "_collision": mask,
         }
         if captions is not None:
-            info |= {"caption": np.array(captions, dtype=object), "_caption": told}
+            texts = np.array(captions, dtype=object)
+            info |= {"caption": np.where(mask, texts, None), "_caption": mask}
         if self.render_mode == "human":
             self.render()
-        return shown, info
+        return observations, info
 
-    def _tell_and_reset(
-        self, step: Step, over: NDArray[np.bool_]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """SAME_STEP: the observation is the new episode's, the old one's last is in the info."""
-        if not over.any():
-            return self._tell(step.terminated, step.collided)
-        last, last_info = self._tell(step.terminated, step.collided)
-        self._place(np.flatnonzero(over))
-        shown, info = self._tell(step.terminated & ~over, step.collided & ~over)
+    def _reset_in_step(self, step: Step, done: NDArray[np.bool_]) -> tuple[Observation, Info]:
+        """Reset the rows that are done: SAME_STEP.
+
+        Returns:
+            The observations and the info of the new episodes; the last observations and infos of
+            the old ones are in `info["final_obs"]` and `info["final_info"]`.
+        """
+        last, last_info = self._observe_with_info(step.terminated, step.collided)
+        self._start(np.flatnonzero(done))
+        observations, info = self._observe_with_info(step.terminated & ~done, step.collided & ~done)
         final_obs = np.full(self.num_envs, None, dtype=object)
-        for row in np.flatnonzero(over):
+        for row in np.flatnonzero(done):
             final_obs[row] = {name: rows[row] for name, rows in last.items()}
-        final_info: dict[str, Any] = {}
+        final_info: Info = {}
         for name, nothing in (("is_success", False), ("collision", False), ("caption", None)):
             if name in last_info:
-                final_info |= {name: np.where(over, last_info[name], nothing), f"_{name}": over}
+                final_info[name] = np.where(done, last_info[name], nothing)
+                final_info[f"_{name}"] = done
         info |= {
             "final_obs": final_obs,
-            "_final_obs": over,
+            "_final_obs": done,
             "final_info": final_info,
-            "_final_info": over,
+            "_final_info": done,
         }
-        return shown, info
+        return observations, info
+
+    def get_state(self) -> Snapshot:
+        """Return a snapshot of all rows, from which `set_state` goes on equal to the bit.
+
+        It holds the scenes, the steps since each episode began, which rows the next step resets,
+        the random generators, and what the Factory's physics remembers. `snapshot[row]` is the
+        snapshot of one row, which a `GWEnv` takes too.
+        """
+        self.core.current()
+        return self.core.snapshot(self._done, self._rngs)
+
+    def set_state(self, state: Any) -> None:
+        """Go back to a snapshot, or move the scenes of the running episodes.
+
+        Args:
+            state: a snapshot of N rows, or of one, from which all rows go on; or a state or a dict
+                of some of its values, which leave the steps and random generators as they are.
+
+        Raises:
+            InputError: the state is of another scene or layout, or unfit.
+            ResetNeeded: a dict or a state was given, and no episode is running.
+        """
+        if not isinstance(state, Snapshot):
+            self.core.set_values(self.core.read_state(state))
+            return
+        if len(state) not in (1, self.num_envs):
+            raise InputError(
+                f"the snapshot holds {len(state)} scenes: give one, or {self.num_envs}"
+            )
+        if len(state) < self.num_envs:
+            state = state.rows(np.zeros(self.num_envs, np.int64))
+        self.core.restore(state)
+        self.closed = False
+        self._done = state.done.copy()
+        self._rngs = [seeding.np_random()[0] for _ in state.generators]
+        for rng, saved in zip(self._rngs, state.generators, strict=True):
+            rng.bit_generator.state = saved
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """One (render_size, render_size, 3) uint8 frame for each row; "human" mode shows all in one window instead."""
+        """Draw every row with goal and caption.
+
+        Returns:
+            N frames (render_size, render_size, 3) uint8; None in "human" mode, which shows all in
+            one window, and without a render mode.
+        """
         if self.render_mode is None:
             return None
         frames = tuple(self._frame(row) for row in range(self.num_envs))
         if self.render_mode == "rgb_array":
             return frames
-        self._show(tiled(frames))
+        self._show_window(tiled(frames))
         return None
 
-    def close_extras(self, **kwargs: Any) -> None:
-        """Close the window, if any, and free the simulators."""
-        super().close()
+    def close(self, **kwargs: Any) -> None:
+        """Close the window, if any, and free the simulators; safe to call twice."""
+        self._free()
+        self.closed = True
 
-    close = VectorEnv.close
+
+def _autoreset_mode(mode: Any) -> AutoresetMode:
+    """Return an autoreset mode given as itself or by its value; InputError if it is not offered."""
+    value = mode.value if isinstance(mode, AutoresetMode) else mode
+    offered = (AutoresetMode.NEXT_STEP.value, AutoresetMode.SAME_STEP.value)
+    if isinstance(value, str) and value == AutoresetMode.DISABLED.value:
+        raise InputError("autoreset_mode DISABLED is not offered: choose NEXT_STEP or SAME_STEP")
+    return AutoresetMode(check_choice("autoreset_mode", value, offered))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with enums, sets, NumPy's numbers and arrays in forms that JSON knows."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        entries = [_plain(entry) for entry in value]
+        return tuple(entries) if isinstance(value, tuple) else entries
+    if isinstance(value, Enum):
+        return value.value
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

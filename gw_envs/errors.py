@@ -1,8 +1,9 @@
 """The error for bad input, and the checks that raise it."""
 
+import inspect
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -102,15 +103,17 @@ def check_choice(what: str, value: Any, choices: Iterable[Any]) -> Any:
     if not any(
         value is choice or (type(value) is type(choice) and value == choice) for choice in known
     ):
-        close = (
-            get_close_matches(value, [str(choice) for choice in known], 1)
-            if isinstance(value, str)
-            else []
-        )
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
         named = " or ".join(map(repr, known)) if known else "nothing: there is none"
+        hint = _hint(value, known)
         raise InputError(f"unknown {what} {describe(value)}{hint}: choose {named}")
     return value
+
+
+def _hint(value: Any, known: Iterable[Any]) -> str:
+    """Return a question about the known name that is closest to an unknown one, or nothing."""
+    names = [str(name) for name in known]
+    close = get_close_matches(value, names, 1) if isinstance(value, str) else []
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def check_keys(what: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -121,9 +124,49 @@ def check_keys(what: str, given: Mapping[str, Any], known: Sequence[str]) -> Non
         )
     unknown = [key for key in given if key not in known]
     if unknown:
+        hint = _hint(unknown[0], known)
         raise InputError(
-            f"{what} has the unknown key {unknown[0]!r}: the keys are {', '.join(known)}"
+            f"{what} has the unknown key {unknown[0]!r}{hint}: the keys are {', '.join(known)}"
         )
+
+
+def check_arguments(function: Callable[..., Any], unknown: Iterable[str]) -> None:
+    """Raise InputError if there is an unknown keyword argument, naming those of `function`."""
+    for name in unknown:
+        parameters = inspect.signature(function).parameters.values()
+        named = [entry.name for entry in parameters if entry.kind is not entry.VAR_KEYWORD]
+        known = [other for other in named if other != "self"]
+        raise InputError(
+            f"unknown argument {name!r}{_hint(name, known)}: the arguments are {', '.join(known)}"
+        )
+
+
+def check_seed(seed: Any) -> int | None:
+    """Return a seed as an int, or None for none; InputError unless it is a whole number from 0."""
+    return None if seed is None else check_whole("seed", seed)
+
+
+def check_seeds(seed: Any, count: int) -> list[int | None]:
+    """Return the seeds of `count` rows.
+
+    Args:
+        seed: None for none; one whole number s for s, s + 1, ...; or a list or an array with a
+            whole number or None for each row.
+        count: how many rows there are.
+
+    Raises:
+        InputError: the seed is neither, or there are more or fewer seeds than rows.
+    """
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, list | tuple | range) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
+        if len(seed) != count:
+            raise InputError(f"{len(seed)} seeds were given for {count} environments")
+        return [check_seed(row_seed) for row_seed in seed]
+    if not is_whole(seed):
+        raise InputError(f"seed is {describe(seed)}: give a whole number, or one for each row")
+    first = check_whole("seed", seed)
+    return [first + row for row in range(count)]
 
 
 def check_array(

@@ -1,7 +1,7 @@
-"""What an agent is shown: the names, spaces and scalings of every modality of every scene.
+"""The observations of every scene: names and spaces of the modalities, scaling of the attributes.
 
-This file is the only contract between the environments and the models. A scene is known here by its name and its
-attribute fields alone; nothing here knows how a scene is drawn or moved.
+This file is the only contract between the environments and the models. It knows a scene by its name
+and its attribute fields alone, not how the scene is drawn or moved.
 """
 
 import string
@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.compiled import compiled
-from gw_envs.errors import InputError, check_array, describe
+from gw_envs.errors import InputError, check_array, check_choice, describe
 from gw_envs.scenes import Scene, get_scene
 
 MODALITIES = ("image", "attributes", "language")
@@ -23,8 +23,7 @@ MAX_TOKENS = 48
 """Length of the `language` observation: a caption's token ids, padded with 0."""
 
 MAX_VOCABULARY = 1024
-"""Upper bound of the token ids; the vocabulary itself (`gw_envs.language.VOCABULARY`) is smaller."""
-
+"""Most words that a vocabulary may have; `gw_envs.language.VOCABULARY` has fewer."""
 
 MAX_SENTENCE = 400
 """Upper bound of a caption's length in characters."""
@@ -36,18 +35,26 @@ SENTENCE_CHARACTERS = string.ascii_letters + " -',."
 def check_modalities(
     modalities: Iterable[str], known: Sequence[str] = MODALITIES
 ) -> tuple[str, ...]:
-    """The modalities asked for, in the order of `known`; ValueError if there are none, or unknown or repeated ones."""
-    if not isinstance(modalities, Iterable):
-        raise ValueError(f"modalities is {modalities!r}: name at least one of {', '.join(known)}")
-    asked = (modalities,) if isinstance(modalities, str) else tuple(modalities)
-    unknown = [name for name in asked if name not in known]
-    if unknown:
-        raise ValueError(f"unknown modality {unknown[0]!r}: the modalities are {', '.join(known)}")
-    if not asked:
-        raise ValueError(f"modalities is empty: name at least one of {', '.join(known)}")
-    if len(set(asked)) != len(asked):
-        raise ValueError(f"modalities {asked} names one twice: name each at most once")
-    return tuple(name for name in known if name in asked)
+    """Return the given modalities, in the order of `known`.
+
+    A single name stands for itself. Raises InputError if there are no names, or unknown or repeated
+    ones.
+    """
+    names = ", ".join(known)
+    try:
+        given = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+    except TypeError as error:
+        raise InputError(
+            f"modalities is {describe(modalities)}: name at least one of {names}"
+        ) from error
+    for name in given:
+        if not isinstance(name, str) or name not in known:
+            raise InputError(f"unknown modality {describe(name)}: the modalities are {names}")
+    if not given:
+        raise InputError(f"modalities is empty: name at least one of {names}")
+    if len(set(given)) != len(given):
+        raise InputError(f"modalities {given} names one twice: name each at most once")
+    return tuple(name for name in known if name in given)
 
 
 def observation_space(
@@ -56,41 +63,52 @@ def observation_space(
     image_size: int,
     extra_attributes: int = 0,
     language: str = "tokens",
+    vocabulary_size: int = MAX_VOCABULARY,
 ) -> spaces.Dict:
-    """The Dict space of one observation.
+    """Return the space of one observation, a Dict with one entry for each modality.
 
-    `image` is (S, S, 3) uint8, `attributes` (A,) float32 in [-1, 1], `language` (MAX_TOKENS,) int64 token ids, or a
-    sentence where `language` is "text". `extra_attributes` counts numbers appended to the attribute vector (landmark
-    positions of a random layout).
+    Args:
+        scene: the scene.
+        modalities: what is observed.
+        image_size: S; `image` is (S, S, 3) uint8.
+        extra_attributes: how many numbers are appended to the scene's own (A,) float32
+            `attributes` in [-1, 1], such as the landmark positions of a random layout.
+        language: "tokens" for `language` as (MAX_TOKENS,) int64 ids, "text" for a sentence.
+        vocabulary_size: number of ids.
     """
     width = scene.attribute_width + extra_attributes
     known: dict[str, spaces.Space] = {
         "image": spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
         "attributes": spaces.Box(-1.0, 1.0, (width,), np.float32),
-        "language": spaces.Box(0, MAX_VOCABULARY - 1, (MAX_TOKENS,), np.int64)
-        if language == "tokens"
-        else spaces.Text(MAX_SENTENCE, min_length=1, charset=SENTENCE_CHARACTERS),
     }
+    if check_choice("language form", language, ("tokens", "text")) == "tokens":
+        known["language"] = spaces.Box(0, vocabulary_size - 1, (MAX_TOKENS,), np.int64)
+    else:
+        known["language"] = spaces.Text(MAX_SENTENCE, min_length=1, charset=SENTENCE_CHARACTERS)
     return spaces.Dict({name: known[name] for name in check_modalities(modalities)})
 
 
 def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
-    """Named values in their own units -> attribute vectors.
+    """Write named values in their own units as attribute vectors.
 
     Args:
         scene: a name in `SCENES`.
-        values: one entry for each field of the scene, shaped (...,), or (..., width) where the field is wider than
-            one number and not one-hot. Units are the fields': pixels or metres, radians, 0-255, class index.
+        values: one entry for each field of the scene, shaped (...,), or (..., width) where the
+            field is wider than one number and not one-hot. Units are the fields': pixels or metres,
+            radians, 0-255, class index.
 
     Returns:
-        (..., A) float32, in [-1, 1]; the one-hot in 0..1. Values outside a field's range are clipped.
+        (..., A) float32, in [-1, 1]; the one-hot in 0..1. Values outside a field's range are
+        clipped.
+
+    Raises:
+        InputError: a field of the scene has no value.
     """
     fields = get_scene(scene).fields
     missing = [field.name for field in fields if field.name not in values]
     if missing:
-        raise ValueError(
-            f"no value for {', '.join(missing)}: {scene} needs {', '.join(f.name for f in fields)}"
-        )
+        names = ", ".join(field.name for field in fields)
+        raise InputError(f"no value for {', '.join(missing)}: {scene} needs {names}")
     spans, low, gain, shift = _scaling(scene)
     raw = np.empty((*np.shape(values["rotation"]), len(low)))
     for field, span in zip(fields, spans, strict=True):
@@ -106,7 +124,7 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
 
 @compiled()
 def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
-    """(N, A) raw numbers -> (N, A) float32, (raw - low) gain - shift, clipped to [-1, 1]; NaN stays NaN."""
+    """Return (N, A) float32, (raw - low) gain - shift, clipped to [-1, 1]; NaN stays NaN."""
     scaled = np.empty(raw.shape, np.float32)
     for n in range(raw.shape[0]):
         for a in range(raw.shape[1]):
@@ -118,42 +136,46 @@ def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
 
 @cache
 def _scaling(scene: str) -> tuple[list[slice], NDArray, NDArray, NDArray]:
-    """Where each field is in the attribute vector, and low, gain and shift of (raw - low) gain - shift, (A,) each."""
+    """Return the span of each field, and (A,) low, gain and shift for `_scaled`."""
     spans, columns, start = [], [], 0
     for field in get_scene(scene).fields:
         spans.append(slice(start, start + field.components))
         start += field.components
-        scaled = (
-            (field.low, 2.0 / (field.high - field.low), 1.0)
-            if field.kind == "linear"
-            else (0.0, 1.0, 0.0)
-        )
-        columns += [scaled] * field.components
+        scaling = (0.0, 1.0, 0.0)
+        if field.kind == "linear":
+            scaling = (field.low, 2.0 / (field.high - field.low), 1.0)
+        columns += [scaling] * field.components
     low, gain, shift = np.array(columns).T.copy()
     return spans, low, gain, shift
 
 
 def values_from_attributes(scene: str, vectors: ArrayLike) -> dict[str, NDArray]:
-    """Attribute vectors -> named values in their own units: the inverse of `attributes_from_values`.
+    """Read attribute vectors as named values in their own units.
+
+    This is the inverse of `attributes_from_values`. Vectors need not be exact, so that a model's
+    output can be read: the one-hot is read by its largest entry, the angle by its direction.
 
     Args:
         scene: a name in `SCENES`.
-        vectors: (..., A) or longer; numbers appended by a random layout are ignored. Need not be exact: the one-hot
-            is read by its largest entry and the angle by its direction, so a model's output can be read too.
+        vectors: (..., A) or longer; numbers appended by a random layout are ignored.
 
     Returns:
-        A dict with one entry for each field: (...,) int64 for the one-hot, (...,) float64 radians in [0, 2 pi) for
-        the angle, (...,) or (..., width) float64 in the field's units for the rest.
+        A dict with one entry for each field: (...,) int64 for the one-hot, (...,) float64 radians
+        in [0, 2 pi) for the angle, (...,) or (..., width) float64 in the field's units for the
+        rest.
+
+    Raises:
+        InputError: the vectors are no numbers, or too short.
     """
-    spec = get_scene(scene)
-    array = np.asarray(vectors, dtype=np.float64)
-    if array.ndim == 0 or array.shape[-1] < spec.attribute_width:
-        raise ValueError(
-            f"attribute vectors of {scene} end in {spec.attribute_width} numbers, not shape {array.shape}"
+    fields, width = get_scene(scene).fields, get_scene(scene).attribute_width
+    array = check_array("attributes", vectors).astype(np.float64)
+    if array.ndim == 0 or array.shape[-1] < width:
+        raise InputError(
+            f"attribute vectors of {scene} end in {width} numbers, not shape {array.shape}"
         )
     values: dict[str, NDArray] = {}
     start = 0
-    for field in spec.fields:
+    for field in fields:
         part = array[..., start : start + field.components]
         start += field.components
         if field.kind == "one_hot":

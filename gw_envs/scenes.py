@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
+from gw_envs.errors import InputError
+
 
 @dataclass(frozen=True)
 class Field:
@@ -108,7 +110,8 @@ def get_scene(name: str) -> Scene:
     """The scene of that name or environment id; ValueError naming the known ones if there is none."""
     scene = find_scene(name)
     if scene is None:
-        raise ValueError(
-            f"unknown scene {name!r}: the scenes are {', '.join(SCENES)}, and their ids {', '.join(ENV_IDS)}"
+        raise InputError(
+            f"unknown scene {name!r}: the scenes are {', '.join(SCENES)}, "
+            f"and their ids {', '.join(ENV_IDS)}"
         )
     return scene

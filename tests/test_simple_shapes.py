@@ -281,7 +281,7 @@ def test_reward_by_hand():
 
 def test_actions_move_as_they_are_named():
     core = SimpleShapesCore(num_envs=6, modalities="attributes")
-    core.place(np.arange(6), [np.random.default_rng(0)] * 6)
+    core.start_episodes(np.arange(6), [np.random.default_rng(0)] * 6)
     core.state = SimpleShapesState.concatenate([white(0, 10, 12, 9, 1.0)] * 6)
     core.step(np.arange(6))
     assert core.poses() - (10, 12, 1.0) == pytest.approx(UNIT_ACTIONS * (1, 1, np.pi / 32))
@@ -289,7 +289,7 @@ def test_actions_move_as_they_are_named():
 
 def test_the_edge_stops_a_shape():
     core = SimpleShapesCore(num_envs=2, modalities="attributes", actions="continuous")
-    core.place(np.arange(2), [np.random.default_rng(0)] * 2)
+    core.start_episodes(np.arange(2), [np.random.default_rng(0)] * 2)
     core.state = SimpleShapesState.concatenate([white(0, 7.5, 24, 9, 0.1), white(0, 9, 20, 9, 0.1)])
     step = core.step(np.array([[-1, 1, -1], [0.5, -0.5, 1]]))
     assert core.poses() == pytest.approx(

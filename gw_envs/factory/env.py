@@ -8,15 +8,22 @@ from numpy.typing import NDArray
 from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
+from gw_envs.errors import InputError
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
+from gw_envs.factory.contacts import Moves, moves_since_clear, remember, repeat
+from gw_envs.factory.layout import gaps, wall_gaps
 from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
-from gw_envs.factory.state import FLOOR, LANDMARKS, FactoryState
+from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, FactoryState
 from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
 from gw_envs.scenes import SCENES
 
 
-class FactoryCore(Core):
+DEEPEST = 0.05
+"""Metres by which a given table may overlap an obstacle: the physics pushes it out without a jump."""
+
+
+class FactoryCore(Core[FactoryState]):
     """N Factory scenes, each with a physics of its own; one camera looks at all of them in turn."""
 
     scene = SCENES["factory"]
@@ -25,12 +32,15 @@ class FactoryCore(Core):
     )
     layouts = ("fixed", "random")
     image_sizes = (SMALLEST, LARGEST)
-    state: FactoryState
 
     def __init__(self, **arguments: Any) -> None:
-        """As `Core`; neither a simulation nor a camera is opened before it is needed."""
+        """Check the arguments of `Core`; simulations and camera open when they are first needed."""
         super().__init__(**arguments)
         self._simulations: list[FactorySimulation] = []
+        self._moves: list[Moves] = [[] for _ in range(self.num_envs)]
+        """For each row, the steps that its contacts come from."""
+        self._outdated: set[int] = set()
+        """Rows whose simulation must be rebuilt before it moves."""
         self._camera = FactoryCamera(self.image_size, layouts=self.num_envs + 1)
 
     def check_installed(self) -> None:
@@ -42,25 +52,64 @@ class FactoryCore(Core):
     def sample(self, rng: np.random.Generator, count: int = 1) -> FactoryState:
         return FactoryState.sample(rng, count, self.layout)
 
-    def _place(self, rows: NDArray[np.int64], fresh: FactoryState) -> None:
-        self.state = fresh if len(rows) == self.num_envs else self.state.with_rows(rows, fresh)
-        if not self._simulations:
-            self._simulations = [FactorySimulation() for _ in range(self.num_envs)]
-        poses = self.poses()
-        for row in rows:
-            self._simulations[row].reset(poses[row], self.state.landmarks[row])
+    def check_scenes(self, scenes: FactoryState) -> None:
+        poses = np.stack([scenes.x, scenes.y, scenes.rotation], -1)
+        depth = -np.minimum(gaps(poses, scenes.landmarks).min(-1), wall_gaps(poses)).min()
+        if depth > DEEPEST:
+            raise InputError(
+                f"the table of the state stands {depth:.2f} m deep in a wall or a landmark: "
+                "give a place where it is free"
+            )
+        if self.layout == "fixed" and not (scenes.landmarks == FIXED_LAYOUT).all():
+            raise InputError(
+                "the state has landmarks that are not those of the layout 'fixed': "
+                "make the environment with layout='random'"
+            )
+
+    def _set_rows(self, rows: NDArray[np.int64], scenes: FactoryState) -> None:
+        everything = len(rows) == self.num_envs
+        self.state = scenes if everything else self.current().with_rows(rows, scenes)
+        for row in rows.tolist():
+            self._moves[row] = []
+            self._outdated.add(row)
 
     def _move(
         self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
     ) -> NDArray[np.bool_]:
-        poses, collided = self.poses(), np.zeros(self.num_envs, np.bool_)
+        state, poses = self.current(), self.poses()
+        begun, collided = poses.copy(), np.zeros(self.num_envs, np.bool_)
         speed = np.array([self.task.step, self.task.step, self.task.turn]) / STEP_SECONDS
-        for row in range(self.num_envs) if rows is None else rows:
-            poses[row], collided[row] = self._simulations[row].step(commands[row] * speed)
+        velocities = commands * speed
+        for row in range(self.num_envs) if rows is None else rows.tolist():
+            simulation = self._simulation(row)
+            poses[row], collided[row] = simulation.step(velocities[row])
+            remember(
+                self._moves[row], begun[row], velocities[row], poses[row], state.landmarks[row]
+            )
         x, y, rotation = poses.T.copy()
-        state = self.state
-        self.state = FactoryState(x, y, rotation, state.rgb, state.landmarks, state.wording_seed)
+        self.state = state.with_poses(x, y, rotation)
         return collided
+
+    def _simulation(self, row: int) -> FactorySimulation:
+        """Return the physics of a row, rebuilt if it is not where the row's scene is."""
+        if not self._simulations:
+            self._simulations = [FactorySimulation() for _ in range(self.num_envs)]
+        if row in self._outdated:
+            landmarks, pose = self.current().landmarks[row], self.poses()[row]
+            repeat(self._simulations[row], pose, landmarks, self._moves[row])
+            self._outdated.remove(row)
+        return self._simulations[row]
+
+    def _contacts(self, row: int) -> Moves:
+        return moves_since_clear(self._moves[row], self.poses()[row], self.current().landmarks[row])
+
+    def _set_contacts(self, row: int, contacts: Moves) -> None:
+        self._moves[row] = list(contacts)
+        self._outdated.add(row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the open worlds, which a copy rebuilds when it moves."""
+        return {**vars(self), "_simulations": [], "_outdated": set(range(self.num_envs))}
 
     def images(self, state: FactoryState) -> NDArray[np.uint8]:
         return self._camera.render(state)
@@ -74,8 +123,8 @@ class FactoryCore(Core):
 
     def portrait(self, state: FactoryState, size: int) -> NDArray[np.uint8]:
         picture = resized(self._camera.render_full(state, min(size, LARGEST))[0], size)
-        around = np.linspace(0, 2 * np.pi, 40)
-        ring = self.task.tolerance * np.stack([np.cos(around), np.sin(around), 0 * around], -1)
+        angles = np.linspace(0, 2 * np.pi, 40)
+        ring = self.task.tolerance * np.stack([np.cos(angles), np.sin(angles), 0 * angles], -1)
         points = project(np.concatenate([ring, [(0.0, -0.3, 0.0), (0.0, 0.45, 0.0)]]), size)
         return with_goal(picture, points[:-2], points[-2], points[-1])
 

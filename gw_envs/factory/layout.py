@@ -100,6 +100,22 @@ def wall_gaps(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(beside, ahead)
 
 
+def box_gaps(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N,) distances from the table's bounding box to the nearest landmark or wall.
+
+    The boxes are parallel to the floor's axes, as Bullet's are. `poses` is (N, 3) and `landmarks`
+    (4, 2); a distance is negative where boxes overlap.
+    """
+    half_width, half_depth = TABLE
+    cosine, sine = np.abs(np.cos(poses[:, 2])), np.abs(np.sin(poses[:, 2]))
+    halves = np.stack(
+        [cosine * half_width + sine * half_depth, sine * half_width + cosine * half_depth], -1
+    )
+    offsets = np.abs(landmarks - poses[:, None, :2])
+    apart = (offsets - HALVES - halves[:, None]).max(-1).min(-1)
+    return np.minimum(apart, wall_gaps(poses))
+
+
 def is_clear(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(N, 3) poses, (N or 1, 4, 2) landmarks -> (N,) whether the table keeps its clearance from all and the walls."""
     return (wall_gaps(poses) > CLEARANCE) & (gaps(poses, landmarks) > CLEARANCE).all(-1)

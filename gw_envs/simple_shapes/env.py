@@ -1,7 +1,6 @@
 """Simple Shapes as environments: the core wired to state, renderer and captions."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,10 @@ from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
 from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
 
 PLACE_RANGE = (7.0, 24.0)
-"""Where the centre may be on either axis, in pixels."""
+"""Smallest and largest coordinate of the shape's center on either axis, in pixels."""
 
 
-class SimpleShapesCore(Core):
+class SimpleShapesCore(Core[SimpleShapesState]):
     """N Simple Shapes scenes."""
 
     scene = SCENES["simple_shapes"]
@@ -28,7 +27,6 @@ class SimpleShapesCore(Core):
         goal=(16.0, 16.0, 0.0), tolerance=1.0, angle_tolerance=np.pi / 16, step=1.0, turn=np.pi / 32
     )
     image_sizes = (MIN_SIZE, MAX_SIZE)
-    state: SimpleShapesState
 
     def sample(self, rng: np.random.Generator, count: int = 1) -> SimpleShapesState:
         return SimpleShapesState.sample(rng, count)
@@ -37,27 +35,24 @@ class SimpleShapesCore(Core):
         return SimpleShapesState.from_uniform(np.stack([rng.random(UNIFORMS) for rng in rngs]))
 
     def jitter(self, state: SimpleShapesState, rng: np.random.Generator) -> SimpleShapesState:
-        moved = rng.random((2, len(state))) - 0.5
-        moved[:, ::2] = 0.0
-        return replace(
-            state,
-            x=np.clip(state.x + moved[0], *PLACE_RANGE),
-            y=np.clip(state.y + moved[1], *PLACE_RANGE),
-        )
+        moves = rng.random((2, len(state))) - 0.5
+        moves[:, ::2] = 0.0
+        x = np.clip(state.x + moves[0], *PLACE_RANGE)
+        y = np.clip(state.y + moves[1], *PLACE_RANGE)
+        return state.with_poses(x, y, state.rotation)
 
-    def _place(self, rows: NDArray[np.int64], fresh: SimpleShapesState) -> None:
-        self.state = fresh if len(rows) == self.num_envs else self.state.with_rows(rows, fresh)
+    def _set_rows(self, rows: NDArray[np.int64], scenes: SimpleShapesState) -> None:
+        everything = len(rows) == self.num_envs
+        self.state = scenes if everything else self.current().with_rows(rows, scenes)
 
     def _move(
         self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
     ) -> NDArray[np.bool_]:
-        state = self.state
+        state = self.current()
         x, y, rotation, stopped = _moved(
             state.x, state.y, state.rotation, commands, self.task.step, self.task.turn
         )
-        self.state = SimpleShapesState(
-            state.shape, x, y, state.size, rotation, state.rgb, state.wording_seed
-        )
+        self.state = state.with_poses(x, y, rotation)
         return stopped
 
     def images(self, state: SimpleShapesState) -> NDArray[np.uint8]:
@@ -68,10 +63,9 @@ class SimpleShapesCore(Core):
 
     def portrait(self, state: SimpleShapesState, size: int) -> NDArray[np.uint8]:
         x, y, _ = self.task.goal
-        around = np.linspace(0, 2 * np.pi, 40)
-        ring = np.stack(
-            [x + self.task.tolerance * np.cos(around), y + self.task.tolerance * np.sin(around)], -1
-        )
+        angles = np.linspace(0, 2 * np.pi, 40)
+        radius = self.task.tolerance
+        ring = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], -1)
         points = np.concatenate([ring, [(x, y - 2.0), (x, y + 3.0)]]) * (1, -1) + (0, CANVAS)
         points *= size / CANVAS
         picture = resized(render(state, min(size, MAX_SIZE))[0], size)
