@@ -281,8 +281,8 @@ class Core(ABC, Generic[State]):
         self.check_scenes(snapshot.scenes)
         rows = np.arange(self.num_envs)
         self._set_rows(rows, snapshot.scenes.copy())
-        for row in rows:
-            self._set_contacts(row, snapshot.contacts[row])
+        for row, contacts in enumerate(snapshot.contacts):
+            self._set_contacts(row, contacts)
         self.elapsed = snapshot.elapsed.copy()
 
     def commands(self, actions: Any) -> NDArray[np.float64]:

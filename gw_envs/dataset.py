@@ -272,7 +272,7 @@ def _run(
     act = _policy(core, policy, seeds, steps)
     states, parts = [], []
     for step in range(steps + 1):
-        states.append(core.state[running])
+        states.append(core.current()[running])
         parts.append(_columns(core, running, step))
         acting = ~done[running]
         running = running[acting]

@@ -429,7 +429,8 @@ class GWVectorEnv(_SceneEnv, VectorEnv[Observation, Any, Any]):
         }
         if captions is not None:
             texts = np.array(captions, dtype=object)
-            info |= {"caption": np.where(mask, texts, None), "_caption": mask}
+            texts[~mask] = None
+            info |= {"caption": texts, "_caption": mask}
         if self.render_mode == "human":
             self.render()
         return observations, info

@@ -1,6 +1,6 @@
 """What `get_state` returns: everything on which the future of an environment depends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ class Snapshot:
     """(N,) steps since each episode began."""
     done: NDArray[np.bool_]
     """(N,) whether the next step of a batch resets the row, because its episode has ended."""
-    generators: Sequence[dict[str, Any]]
+    generators: Sequence[Mapping[str, Any]]
     """The states of the N random generators, as NumPy writes them, which draw the next episodes."""
     contacts: Sequence[Any]
     """What each scene's physics remembers of earlier steps; None where there is nothing."""

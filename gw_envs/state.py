@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -51,8 +50,7 @@ def column(
     return {"column": Column(dtype, low, high, shape)}
 
 
-@cache
-def columns(kind: type) -> Mapping[str, Column]:
+def columns(kind: Any) -> Mapping[str, Column]:
     """Return the columns of a class of states by name."""
     return {entry.name: entry.metadata["column"] for entry in fields(kind)}
 

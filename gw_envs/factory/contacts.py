@@ -5,51 +5,68 @@ neither be read nor written. A table that stands clear of every obstacle has non
 which the last steps since then are repeated is equal to the bit to the one that made them first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.factory.layout import box_gaps
 from gw_envs.factory.sim import FactorySimulation
+from gw_envs.factory.state import FactoryState
 
 Moves = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 """The steps of one table: the pose (3,) in which each began, and its velocity (3,)."""
 
 CLEAR = 0.1
-"""Metres between bounding boxes from which on Bullet keeps no pair of bodies; its margins add up to 4 cm."""
+"""Metres between bounding boxes beyond which Bullet has no contact; its margins are 4 cm."""
 
-MOST_MOVES = 512
-"""Steps after which those that are not needed are forgotten."""
-
-
-def remember(
-    moves: Moves, pose: NDArray, velocity: NDArray, reached: NDArray, landmarks: NDArray
-) -> None:
-    """Append a step from `pose` to `reached`, and now and then forget those not needed any more."""
-    moves.append((pose, velocity))
-    if len(moves) % MOST_MOVES == 0:
-        moves[:] = moves_since_clear(moves, reached, landmarks)
+MOST_STEPS = 512
+"""Steps after which a history forgets what it does not need."""
 
 
-def moves_since_clear(
-    moves: Moves, pose: NDArray[np.float64], landmarks: NDArray[np.float64]
-) -> Moves:
-    """Return the last moves, from the one on that began clear of everything; all if none did.
+class ContactHistory:
+    """The steps of N tables, as far as their contacts depend on them."""
 
-    Args:
-        moves: the steps of a table since its world was made.
-        pose: (3,) where they led, which is clear too if no move is needed.
-        landmarks: (4, 2) their centers.
-    """
-    gaps = box_gaps(np.stack([*(begun for begun, _ in moves), pose]), landmarks)
-    clear = np.flatnonzero(gaps > CLEAR)
-    return moves[clear[-1] :] if len(clear) else list(moves)
+    def __init__(self, rows: int) -> None:
+        """Begin with `rows` tables that have made no step."""
+        self._older: list[Moves] = [[] for _ in range(rows)]
+        self._steps: list[tuple[FactoryState, NDArray, NDArray | None]] = []
+        self._first = [0] * rows
+        """For each row, the first of `_steps` that belongs to it."""
+
+    def restart(self, row: int, moves: Iterable = ()) -> None:
+        """Replace the history of a row by other moves."""
+        self._older[row] = list(moves)
+        self._first[row] = len(self._steps)
+
+    def add(self, state: FactoryState, velocities: NDArray, rows: NDArray | None) -> None:
+        """Add a step from `state` with (N, 3) velocities, of all rows or of `rows`."""
+        if len(self._steps) >= MOST_STEPS:
+            for row in range(len(self._first)):
+                pose = np.array([state.x[row], state.y[row], state.rotation[row]])
+                self.restart(row, self.moves(row, pose, state.landmarks[row]))
+            self._steps, self._first = [], [0] * len(self._first)
+        self._steps.append((state, velocities, rows))
+
+    def moves(self, row: int, pose: NDArray[np.float64], landmarks: NDArray[np.float64]) -> Moves:
+        """Return the last moves of a row, from the one on that began clear of everything.
+
+        Args:
+            row: the number of the row.
+            pose: (3,) where its table is now; if it is clear, no move is needed.
+            landmarks: (4, 2) centers of the landmarks.
+        """
+        moves = list(self._older[row])
+        for state, velocities, rows in self._steps[self._first[row] :]:
+            if rows is None or row in rows:
+                begun = np.array([state.x[row], state.y[row], state.rotation[row]])
+                moves.append((begun, velocities[row]))
+        gaps = box_gaps(np.stack([*(begun for begun, _ in moves), pose]), landmarks)
+        clear = np.flatnonzero(gaps > CLEAR)
+        return moves[clear[-1] :] if len(clear) else moves
 
 
-def repeat(
-    simulation: FactorySimulation, pose: NDArray, landmarks: NDArray, moves: Sequence
-) -> None:
+def repeat(simulation: FactorySimulation, pose: NDArray, landmarks: NDArray, moves: Moves) -> None:
     """Rebuild a world in which a table stands at `pose` (3,) after `moves`."""
     simulation.reset(moves[0][0] if moves else pose, landmarks)
     for _, velocity in moves:

@@ -10,7 +10,7 @@ from gw_envs.core import Core
 from gw_envs.env import GWEnv, GWVectorEnv
 from gw_envs.errors import InputError
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
-from gw_envs.factory.contacts import Moves, moves_since_clear, remember, repeat
+from gw_envs.factory.contacts import ContactHistory, Moves, repeat
 from gw_envs.factory.layout import gaps, wall_gaps
 from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
 from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, FactoryState
@@ -18,6 +18,13 @@ from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
 from gw_envs.scenes import SCENES
 
+TASK = Task(
+    goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16
+)
+"""The goal in the middle of the floor, and what one action does, in metres and radians."""
+
+FULL_SPEED = np.array([TASK.step, TASK.step, TASK.turn]) / STEP_SECONDS
+"""(3,) fastest velocity along x and y in metres a second, and about the vertical in radians."""
 
 DEEPEST = 0.05
 """Metres by which a given table may overlap an obstacle: the physics pushes it out without a jump."""
@@ -27,9 +34,7 @@ class FactoryCore(Core[FactoryState]):
     """N Factory scenes, each with a physics of its own; one camera looks at all of them in turn."""
 
     scene = SCENES["factory"]
-    task = Task(
-        goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16
-    )
+    task = TASK
     layouts = ("fixed", "random")
     image_sizes = (SMALLEST, LARGEST)
 
@@ -37,8 +42,7 @@ class FactoryCore(Core[FactoryState]):
         """Check the arguments of `Core`; simulations and camera open when they are first needed."""
         super().__init__(**arguments)
         self._simulations: list[FactorySimulation] = []
-        self._moves: list[Moves] = [[] for _ in range(self.num_envs)]
-        """For each row, the steps that its contacts come from."""
+        self._history = ContactHistory(self.num_envs)
         self._outdated: set[int] = set()
         """Rows whose simulation must be rebuilt before it moves."""
         self._camera = FactoryCamera(self.image_size, layouts=self.num_envs + 1)
@@ -53,6 +57,11 @@ class FactoryCore(Core[FactoryState]):
         return FactoryState.sample(rng, count, self.layout)
 
     def check_scenes(self, scenes: FactoryState) -> None:
+        if self.layout == "fixed" and not (scenes.landmarks == FIXED_LAYOUT).all():
+            raise InputError(
+                "the state has landmarks that are not those of the layout 'fixed': "
+                "make the environment with layout='random'"
+            )
         poses = np.stack([scenes.x, scenes.y, scenes.rotation], -1)
         depth = -np.minimum(gaps(poses, scenes.landmarks).min(-1), wall_gaps(poses)).min()
         if depth > DEEPEST:
@@ -60,32 +69,23 @@ class FactoryCore(Core[FactoryState]):
                 f"the table of the state stands {depth:.2f} m deep in a wall or a landmark: "
                 "give a place where it is free"
             )
-        if self.layout == "fixed" and not (scenes.landmarks == FIXED_LAYOUT).all():
-            raise InputError(
-                "the state has landmarks that are not those of the layout 'fixed': "
-                "make the environment with layout='random'"
-            )
 
     def _set_rows(self, rows: NDArray[np.int64], scenes: FactoryState) -> None:
         everything = len(rows) == self.num_envs
         self.state = scenes if everything else self.current().with_rows(rows, scenes)
         for row in rows.tolist():
-            self._moves[row] = []
+            self._history.restart(row)
             self._outdated.add(row)
 
     def _move(
         self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
     ) -> NDArray[np.bool_]:
         state, poses = self.current(), self.poses()
-        begun, collided = poses.copy(), np.zeros(self.num_envs, np.bool_)
-        speed = np.array([self.task.step, self.task.step, self.task.turn]) / STEP_SECONDS
-        velocities = commands * speed
+        collided = np.zeros(self.num_envs, np.bool_)
+        velocities = commands * FULL_SPEED
         for row in range(self.num_envs) if rows is None else rows.tolist():
-            simulation = self._simulation(row)
-            poses[row], collided[row] = simulation.step(velocities[row])
-            remember(
-                self._moves[row], begun[row], velocities[row], poses[row], state.landmarks[row]
-            )
+            poses[row], collided[row] = self._simulation(row).step(velocities[row])
+        self._history.add(state, velocities, rows)
         x, y, rotation = poses.T.copy()
         self.state = state.with_poses(x, y, rotation)
         return collided
@@ -95,17 +95,17 @@ class FactoryCore(Core[FactoryState]):
         if not self._simulations:
             self._simulations = [FactorySimulation() for _ in range(self.num_envs)]
         if row in self._outdated:
-            landmarks, pose = self.current().landmarks[row], self.poses()[row]
-            repeat(self._simulations[row], pose, landmarks, self._moves[row])
+            pose, landmarks = self.poses()[row], self.current().landmarks[row]
+            moves = self._history.moves(row, pose, landmarks)
+            repeat(self._simulations[row], pose, landmarks, moves)
             self._outdated.remove(row)
         return self._simulations[row]
 
     def _contacts(self, row: int) -> Moves:
-        return moves_since_clear(self._moves[row], self.poses()[row], self.current().landmarks[row])
+        return self._history.moves(row, self.poses()[row], self.current().landmarks[row])
 
     def _set_contacts(self, row: int, contacts: Moves) -> None:
-        self._moves[row] = list(contacts)
-        self._outdated.add(row)
+        self._history.restart(row, contacts)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the open worlds, which a copy rebuilds when it moves."""
