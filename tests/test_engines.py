@@ -16,6 +16,7 @@ from tiny_cells import Double, KilledOnce, KilledOrWrong, Measured, Trained
 from benchmarks.harness import engines
 from benchmarks.harness.cells import Cells, Place
 from benchmarks.harness.engines import CellsFailed, Sweep
+from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -180,7 +181,7 @@ def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     assert time.monotonic() - start < 25
 
 
-BENCHMARKS = (ODD_ONE_OUT,)
+BENCHMARKS = (NOISE_ROBUSTNESS, ODD_ONE_OUT)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)

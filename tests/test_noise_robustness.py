@@ -1,4 +1,4 @@
-"""The noise benchmark, at a size that takes seconds: its cells, its rows, an interruption, wrong arguments."""
+"""The noise benchmark, at a size that takes seconds: cells, rows, an interruption, bad input."""
 
 import json
 
@@ -6,40 +6,46 @@ import pytest
 import torch
 import tyro
 
-from benchmarks import noise_robustness as benchmark
-from benchmarks import noise_sensors, noise_study
+from benchmarks.harness.benchmark import run
+from benchmarks.noise import robustness, training
+from benchmarks.noise.data import SETS
+from benchmarks.noise.latent_noise import LatentNoise
+from benchmarks.noise.methods import Method, best_attention, oracle, task_attention
+from benchmarks.noise.robustness import NOISE_ROBUSTNESS, Arguments, Size, latent_noise_cells
+from benchmarks.noise.training import Corruption
 from gw_agents.learning.attention import SelectionConfig
+from gw_envs.observation import MODALITIES
 
-TINY = benchmark.Size(1, 40, SelectionConfig(steps=5, batch_size=32))
+TINY = Size(1, 40, SelectionConfig(steps=5, batch_size=32))
 
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setitem(benchmark.SIZES, "quick", TINY)
+    monkeypatch.setitem(robustness.SIZES, "quick", TINY)
 
 
-def test_an_interrupted_run_goes_on_and_repeats_no_finished_cell(tiny, tmp_path, monkeypatch):
-    measured, measure = [], benchmark.measure
+def test_an_interrupted_run_resumes_and_repeats_no_finished_cell(tiny, tmp_path, monkeypatch):
+    computed, compute = [], LatentNoise.compute
 
-    def interrupted(*arguments):
-        if len(measured) == 3:
-            measured.append(None)
+    def interrupted(cell, place, needed):
+        if len(computed) == 3:
+            computed.append(None)
             raise KeyboardInterrupt
-        measured.append(arguments[1:])
-        return measure(*arguments)
+        computed.append(cell)
+        return compute(cell, place, needed)
 
-    monkeypatch.setattr(benchmark, "measure", interrupted)
-    arguments = benchmark.Arguments("simple_shapes", out=tmp_path)
+    monkeypatch.setattr(LatentNoise, "compute", interrupted)
+    arguments = Arguments("simple_shapes", out=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        benchmark.main(arguments)
-    benchmark.main(arguments)
-    cells = [cell for cell in measured if cell]
-    assert len(cells) == len(set(cells)) == len(benchmark.conditions(full=False))
+        run(NOISE_ROBUSTNESS, arguments)
+    trained = (tmp_path / "training.jsonl").read_text()
+    run(NOISE_ROBUSTNESS, arguments)
+    assert (tmp_path / "training.jsonl").read_text() == trained
+    cells = [cell for cell in computed if cell]
+    assert len(cells) == len(set(cells)) == len(latent_noise_cells(arguments, "simple_shapes"))
     lines = (tmp_path / "noise_robustness.jsonl").read_text().splitlines()
     assert len(lines) == len(cells)
-    assert {"benchmark", "scene", "condition", "seed", "metrics", "seconds"} <= json.loads(
-        lines[0]
-    ).keys()
+    assert json.loads(lines[0]).keys() == {"key", "metrics", "seconds"}
     rows = json.loads((tmp_path / "noise_robustness.json").read_text())["rows"]
     accuracy = [row for row in rows if row["metric"] == "accuracy"]
     assert {row["claim"] for row in accuracy} == {
@@ -50,11 +56,47 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_cell(tiny, tmp_path,
     clean = [
         row["measured"]
         for row in accuracy
-        if row["condition"]["sigma"] == 0 and "oracle" in row["claim"]
+        if row["condition"]["sigma"] == 0 and row["condition"]["method"] == "oracle"
     ]
     assert len(clean) == 4
     assert {row["published"] for row in accuracy} == {None, 0.33, 0.37, 0.89}
     assert (tmp_path / "noise_robustness_simple_shapes.png").stat().st_size > 10_000
+
+
+def test_no_two_cells_share_a_key(monkeypatch):
+    cells = robustness.cells(Arguments(preset="full"))
+    keys = {cell.key_text for cell in cells}
+    assert len(keys) == len(set(cells)) == len(cells)
+    everything, waiting = set(cells), list(cells)
+    while waiting:
+        needed = set(waiting.pop().needs()) - everything
+        everything |= needed
+        waiting += needed
+    assert len({cell.key_text for cell in everything}) == len(everything)
+
+
+def test_what_a_method_learned_is_trained_before_it_is_measured():
+    setup = Arguments(preset="full").setup("factory")
+    best = best_attention("evidence", (1e-3, 1e-2))
+    cell = LatentNoise("factory", setup, SETS[0], best, 3)
+    kinds = [type(need).__name__ for need in cell.needs()]
+    assert kinds == ["Workspaces", "TrainedAttention", "Classifier"]
+    attention, classifier = cell.needs()[1:]
+    assert attention.seed == classifier.seed == 3
+    assert [type(need).__name__ for need in attention.needs()] == ["Workspaces", "RateSearch"]
+    (search,) = attention.needs()[1:]
+    assert search.rates == (1e-3, 1e-2)
+    assert search.of.seed == 0  # one search for all seeds
+    assert Method("none").needs("factory", setup, 0) == setup.needs()
+
+
+def test_attention_that_learns_from_fixed_noise_is_not_searched():
+    fixed = task_attention("one_step", "shape", SETS[0], Corruption("fixed"), (1e-3,))
+    random = task_attention("one_step", "shape", SETS[0], Corruption("random"), (1e-3,))
+    assert fixed.tried is None
+    assert random.tried is not None
+    assert random.tried.subsets == (MODALITIES,)
+    assert random.subsets == (SETS[0],)
 
 
 @pytest.mark.parametrize(
@@ -62,32 +104,31 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_cell(tiny, tmp_path,
 )
 def test_unknown_arguments_are_refused(flag, value, capsys):
     with pytest.raises(SystemExit):
-        tyro.cli(benchmark.Arguments, args=[flag, value])
+        tyro.cli(Arguments, args=[flag, value])
     assert value in capsys.readouterr().err
 
 
 def test_no_seeds_and_no_weights_are_refused(tiny, tmp_path):
-    with pytest.raises(ValueError, match="at least one"):
-        benchmark.main(benchmark.Arguments(seeds=0, out=tmp_path))
+    with pytest.raises(ValueError, match="--seeds is 0: give a whole number of at least 1"):
+        run(NOISE_ROBUSTNESS, Arguments(seeds=0, out=tmp_path))
     with pytest.raises(ValueError, match="name a folder of weights"):
-        benchmark.main(benchmark.Arguments(weights=tmp_path, out=tmp_path))
+        run(NOISE_ROBUSTNESS, Arguments(weights=tmp_path, out=tmp_path))
 
 
 def test_the_full_form_goes_on_to_failing_sensors(monkeypatch, tmp_path, capsys):
-    """Workspaces of its own for each seed, every sensor, transfer; the same command again computes nothing."""
-    size = benchmark.Size(1, 60, SelectionConfig(steps=2, batch_size=16), workspace_steps=2)
-    monkeypatch.setitem(benchmark.SIZES, "full", size)
-    monkeypatch.setattr(noise_study, "WORKSPACE_SCENES", 500)
-    monkeypatch.setattr(noise_study, "RATES", (5e-3,))
-    monkeypatch.setattr(noise_sensors, "NAMES", ["blur", "other_scene"])
-    arguments = benchmark.Arguments("simple_shapes", "full", out=tmp_path)
-    benchmark.main(arguments)
-    lines = (tmp_path / "noise_robustness.jsonl").read_text().splitlines()
-    benchmark.main(arguments)
-    assert (tmp_path / "noise_robustness.jsonl").read_text().splitlines() == lines
-    claims = {
-        row["claim"] for row in json.loads((tmp_path / "noise_robustness.json").read_text())["rows"]
-    }
+    """Workspaces for each seed, every sensor, transfer; the same command again computes nothing."""
+    size = Size(1, 60, SelectionConfig(steps=2, batch_size=16), workspace_steps=2)
+    monkeypatch.setitem(robustness.SIZES, "full", size)
+    monkeypatch.setattr(training, "WORKSPACE_SCENES", 500)
+    monkeypatch.setattr(training, "RATES", (5e-3,))
+    monkeypatch.setattr(robustness, "UNSEEN", ("blur", "other_scene"))
+    arguments = Arguments("simple_shapes", preset="full", out=tmp_path)
+    run(NOISE_ROBUSTNESS, arguments)
+    files = ("noise_robustness.jsonl", "training.jsonl")
+    lines = [(tmp_path / file).read_text() for file in files]
+    rows = run(NOISE_ROBUSTNESS, arguments)
+    assert [(tmp_path / file).read_text() for file in files] == lines
+    claims = {row.claim for row in rows}
     assert {
         "noise/sensor/blur/best",
         "noise/sensor/shuffled/cross_attention",
@@ -98,10 +139,10 @@ def test_the_full_form_goes_on_to_failing_sensors(monkeypatch, tmp_path, capsys)
         "noise/unseen/modality/best",
     } <= claims
     assert (tmp_path / "noise_sensors_simple_shapes.png").stat().st_size > 10_000
-    assert "one sensor fails" in capsys.readouterr().out
+    assert "one of two sensors fails" in capsys.readouterr().out
 
 
 def test_the_oracle_weighs_what_is_clean_and_bears_that_nothing_is():
-    hit = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
-    weights = noise_study.fusion_weights(None, "oracle", {}, hit, 0)
+    corrupted = torch.tensor([[True, False, False], [True, True, False], [True, True, True]])
+    weights = oracle({}, corrupted)
     assert weights.tolist() == [[0, 0.5, 0.5], [0, 0, 1], pytest.approx([1 / 3] * 3)]

@@ -44,21 +44,6 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Page:
-    """The words of a published page; its tables are the benchmark's own."""
-
-    title: str
-    claim: str
-    """The result in one sentence."""
-    setup: str
-    """What is measured, and how."""
-    caveats: tuple[str, ...] = ()
-    """What limits the claim, a sentence or two each."""
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    """{picture's name in `expected`, without the suffix: what it shows}."""
-
-
-@dataclass(frozen=True)
 class Benchmark:
     """What a benchmark computes, and how results become rows, tables, pictures and a page."""
 
@@ -75,8 +60,8 @@ class Benchmark:
     """Rows -> the tables that are printed and published."""
     figures: Callable[[Mapping[Any, Any]], list[Figure]]
     """{cell: metrics} -> pictures."""
-    page: Callable[[Sequence[Row]], Page]
-    """Rows -> the words of the published page."""
+    quoted: Callable[[Sequence[Row]], dict[str, str]]
+    """Rows -> {name: figure} for the words of its page, `publish/pages/<name>.md`."""
     variant: tuple[str, ...] = ()
     """Entries of a row's condition: runs that differ in them keep separate rows in one summary."""
 

@@ -147,12 +147,12 @@ class Cells:
     def add(self, cell: Cell, metrics: Any, seconds: float) -> None:
         """Write a cell's metrics, which took so long, to disk."""
         self._read(cell.FILE)
-        entry = {"key": cell.key, "metrics": metrics, "seconds": round(seconds, 3)}
+        line = json.dumps({"key": cell.key, "metrics": metrics, "seconds": round(seconds, 3)})
         with self._path(cell.FILE).open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self._finished[cell.key_text] = entry
+        self._finished[cell.key_text] = json.loads(line)  # tuples are lists now as later
 
     def _path(self, file: str) -> Path:
         return self.out / f"{file}.jsonl"

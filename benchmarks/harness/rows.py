@@ -115,6 +115,14 @@ def over_seeds(results: Mapping[C, Any]) -> dict[C, list[Any]]:
     return gathered
 
 
+def find_row(rows: Iterable[Row], metric: str, scene: str, **wanted: Any) -> Row:
+    """Return the first row of a metric and scene whose condition holds all that is wanted."""
+    for row in rows:
+        if row.metric == metric and row.scene == scene and row.matches(**wanted):
+            return row
+    raise LookupError(f"no row of {metric} in {scene} with {wanted}")
+
+
 def by_scene(rows: Iterable[Row]) -> list[Row]:
     """Sort rows by scene, in the order of `SCENES`, and leave their order within a scene."""
     order = list(SCENES)

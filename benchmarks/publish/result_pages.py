@@ -1,65 +1,71 @@
 """Write `docs/results/*.md` from the committed summaries, so that nobody types a figure by hand.
 
-python -m benchmarks.publish.result_pages
+    python -m benchmarks.publish.result_pages
+
+The words of a page stand in `pages/NAME.md`; its tables and the figures that the words quote come
+from the benchmark's own functions.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
+from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 from gw_agents.command import run_command
 from gw_envs.files import write_atomically
 
+TEMPLATES = Path(__file__).parent / "pages"
 PAGES = EXPECTED.parents[1] / "docs" / "results"
-PICTURES = "../../benchmarks/expected"
-"""The committed pictures, seen from a page."""
-BENCHMARKS: tuple[Benchmark, ...] = (ODD_ONE_OUT,)
+BENCHMARKS: tuple[Benchmark, ...] = (NOISE_ROBUSTNESS, ODD_ONE_OUT)
 """Every benchmark that has a page, in the order of the index."""
 
 
 def render(benchmark: Benchmark, folder: Path = EXPECTED) -> str:
-    """Return a benchmark's page: claim, setup, tables, caveats, pictures, command and seeds."""
+    """Return a benchmark's page, from the summary in `folder`."""
     head, rows = read_summary(benchmark.name, folder)
-    page = benchmark.page(rows)
-    parts = [f"# {page.title}", page.claim, page.setup]
-    parts += [str(table) for table in benchmark.tables(rows)]
-    if page.caveats:
-        parts += ["## Caveats", "\n".join(f"- {caveat}" for caveat in page.caveats)]
-    parts += [f"![{text}]({PICTURES}/{name}.png)" for name, text in page.pictures.items()]
+    parts = {
+        **benchmark.quoted(rows),
+        "tables": "\n\n".join(str(table) for table in benchmark.tables(rows)),
+        "reproduce": reproduce(head, rows),
+    }
+    return (TEMPLATES / f"{benchmark.name}.md").read_text().format(**parts)
+
+
+def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
+    """Say which commands measured the rows, with how many seeds and which versions."""
+    counts = sorted({row.n_seeds for row in rows})
+    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    redrawn = "; ".join(dict.fromkeys(row.seed_redraws for row in rows))
     commands = head["command"].replace(" && ", "\n")
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
-    parts += ["## How to reproduce it", f"```bash\n{commands}\n```", seeds(rows)]
-    parts += [
-        f"Measured with {versions}. All rows:"
-        f" [`benchmarks/expected/{benchmark.name}.json`]({PICTURES}/{benchmark.name}.json)."
-    ]
-    return "\n\n".join(parts) + "\n"
+    file = f"benchmarks/expected/{head['benchmark']}.json"
+    return f"""\
+## How to reproduce it
+
+```bash
+{commands}
+```
+
+Seeds: {number}. What differs from seed to seed: {redrawn}. Intervals are 95 % bootstrap intervals
+over seeds; with fewer than five seeds, the range.
+
+Measured with {versions}. All rows: [`{file}`](../../{file})."""
 
 
-def seeds(rows: list[Row]) -> str:
-    """Say how many seeds there are, what a seed redraws, and what the intervals are."""
-    counts = sorted({row.n_seeds for row in rows})
-    redrawn = list(dict.fromkeys(row.seed_redraws for row in rows))
-    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return (
-        f"Seeds: {number}. What differs from seed to seed: {'; '.join(redrawn)}. Intervals are 95 %"
-        " bootstrap intervals of the mean over seeds; with fewer than five seeds, the range."
-    )
-
-
-def index(folder: Path = EXPECTED) -> str:
+def index() -> str:
     """Return the page that lists all pages with their claims."""
-    lines = ["# Results", "Every page is generated from the committed summaries."]
+    lines = ["# Results\n", "Every page is generated from the committed summaries.\n"]
     for benchmark in BENCHMARKS:
-        _, rows = read_summary(benchmark.name, folder)
-        page = benchmark.page(rows)
-        lines.append(f"- [{page.title}]({benchmark.name}.md): {page.claim}")
-    return "\n\n".join(lines) + "\n"
+        title, claim = render(benchmark).split("\n\n")[:2]
+        lines.append(f"- [{title.removeprefix('# ')}]({benchmark.name}.md): {claim}")
+    return "\n".join(lines) + "\n"
 
 
 def main(out: Path = PAGES) -> None:

@@ -1,0 +1,217 @@
+"""The first half of the noise benchmark: latent noise on one modality, as published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness.cells import Cell, Place
+from benchmarks.harness.figures import Figure, band
+from benchmarks.harness.rows import Row, by_scene, make_row, over_seeds
+from benchmarks.harness.tables import Table
+from benchmarks.noise.data import NOISES, SETS, SIGMAS, main_label
+from benchmarks.noise.methods import Batch, Method, Study, classifier_cell
+from benchmarks.noise.training import Setup
+from gw_agents.workspace.attention import PRESETS
+
+LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Edges of the bins of |k| in which attention weights are averaged."""
+PUBLISHED = {("fixed", "none"): 0.33, ("random", "one_step"): 0.37, ("random", "two_step"): 0.89}
+"""{(noise, method): accuracy} of the talk."""
+DRAWN = ("constant", "none", "one_step", "two_step", "best", "oracle")
+"""Methods in tables and pictures."""
+
+
+@dataclass(frozen=True)
+class LatentNoise(Cell):
+    """One method under every noise. Metrics: {"accuracy": [{"noise", "sigma", "accuracy"}],
+    "attention": {noise: weight on the corrupted modality, by bin of |k|}}."""
+
+    FILE = "noise_robustness"
+
+    setup: Setup
+    modalities: tuple[str, ...]
+    """Modalities that are observed."""
+    method: Method
+    seed: int
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the training of the method and of the classifier."""
+        return (
+            *self.method.needs(self.scene, self.setup, self.seed),
+            classifier_cell(self.scene, self.setup, self.seed),
+        )
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
+        """Measure accuracy, and which weight attention gives to what is corrupted."""
+        study = Study(place, self.scene, self.setup, self.seed)
+        accuracies: list[dict[str, Any]] = []
+        attention: dict[str, list[float]] = {}
+        for noise in NOISES:
+            levels, weights = [], []
+            for sigma in SIGMAS:
+                batch = study.data.noisy("test", self.modalities, noise, sigma, self.seed)
+                validation = partial(self.validation, study, noise, sigma)
+                weigh = self.method.weigh(study, None, validation)
+                share = weigh(batch.latents, batch.hit)
+                accuracy = study.accuracy(study.through(weigh), (batch.latents, batch.hit))
+                accuracies.append({"noise": noise, "sigma": sigma, "accuracy": accuracy})
+                if self.method.design is not None and share is not None:
+                    levels.append(batch.level[batch.hit])
+                    weights.append(share[batch.hit])
+            if levels:
+                attention[noise] = weight_by_level(torch.cat(levels), torch.cat(weights))
+        return {"accuracy": accuracies, "attention": attention}
+
+    def validation(self, study: Study, noise: str, sigma: float) -> list[Batch]:
+        """Return the validation split under the same noise, by which "constant" chooses."""
+        return [study.noisy(self.modalities, noise, sigma, "validation")]
+
+
+def weight_by_level(levels: torch.Tensor, weights: torch.Tensor) -> list[float]:
+    """Average (N,) weights in the bins of `LEVELS` that (N,) noise levels fall into."""
+    bins = torch.from_numpy(np.digitize(levels.numpy(), LEVELS[1:]))
+    return [float(weights[bins == index].mean()) for index in range(len(LEVELS))]
+
+
+def rows(results: Mapping[LatentNoise, Any]) -> list[Row]:
+    """Return a row for every method, noise and sigma, and how far the best is from the oracle."""
+    groups, found = over_seeds(results), []
+    for cell, runs in groups.items():
+        oracle = None
+        if cell.method.name == "best":
+            oracle = groups[replace(cell, method=Method("oracle"))]
+        for index, entry in enumerate(runs[0]["accuracy"]):
+            condition = _condition(cell) | {"test": entry["noise"], "sigma": entry["sigma"]}
+            claim = f"noise/{entry['noise']}/{cell.method.name}"
+            values = [run["accuracy"][index]["accuracy"] for run in runs]
+            redraws = cell.setup.redraws
+            published = _published(cell, entry["noise"], entry["sigma"])
+            found.append(
+                make_row(claim, cell.scene, condition, "accuracy", values, redraws, published)
+            )
+            if oracle is not None:
+                best = [run["accuracy"][index]["accuracy"] for run in oracle]
+                gaps = [known - value for known, value in zip(best, values, strict=True)]
+                found.append(
+                    make_row(claim, cell.scene, condition, "oracle_minus_best", gaps, redraws)
+                )
+    return found
+
+
+def _condition(cell: LatentNoise) -> dict[str, Any]:
+    """Return what all rows of a cell have in their condition."""
+    preset = PRESETS[cell.method.design] if cell.method.design is not None else {}
+    query = preset.get("first_query", "random") if preset.get("steps") else None
+    return {
+        "method": cell.method.name,
+        "train": cell.method.trained_on,
+        "query": query,
+        "modalities": cell.modalities,
+        "task": main_label(cell.scene),
+        "networks": cell.setup.networks,
+    }
+
+
+def _published(cell: LatentNoise, noise: str, sigma: float) -> float | None:
+    """Return the accuracy that the talk reports in this setting."""
+    if cell.scene != "simple_shapes" or cell.modalities != SETS[0] or sigma < 10:
+        return None
+    return PUBLISHED.get((noise, cell.method.name))
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """The published setting at sigma 10; and further designs, if they were run."""
+    at_10 = []
+    for row in by_scene(rows):
+        pair = row.matches(modalities=list(SETS[0]), sigma=10.0)
+        if pair and row.metric == "accuracy":
+            at_10.append(row)
+    main, further = [], []
+    for row in at_10:
+        condition = row.condition
+        method = condition["method"].replace("_", " ")
+        networks = "ours" if condition["networks"] == "layer_norm" else "published"
+        line = (row.scene, networks, condition["test"], method, condition["train"], row.interval)
+        if condition["method"] in DRAWN and condition["train"] in ("clean", *NOISES, "everything"):
+            published = "" if row.published is None else f"{row.published:.0%}"
+            main.append((*line, published))
+        elif condition["test"] == "random":
+            further.append((row.scene, method, condition["train"], row.interval))
+    main.sort(key=lambda line: (line[0] == "factory", line[1], line[2]))
+    accuracy = "accuracy (interval)"
+    headers = ("scene", "networks", "noise", "method", "trained on", accuracy, "published")
+    title = "Accuracy with image and attributes, one of them in noise of sigma 10"
+    found = [Table(title, headers, main)]
+    if further:
+        title = "Other designs of attention, random noise of sigma 10"
+        found.append(Table(title, ("scene", "method", "trained on", accuracy), further))
+    return found
+
+
+def figures(results: Mapping[LatentNoise, Any]) -> list[Figure]:
+    """Draw one figure for each scene."""
+    scenes = dict.fromkeys(cell.scene for cell in results)
+    return [_figure(scene, over_seeds(results)) for scene in scenes]
+
+
+def _figure(scene: str, groups: Mapping[LatentNoise, Sequence[Any]]) -> Figure:
+    """Accuracy against noise, and attention on a modality against the noise on it."""
+
+    def runs_of(method: str, noise: str) -> Sequence[Any]:
+        for cell, runs in groups.items():
+            ours = cell.scene == scene and cell.setup.networks == "layer_norm"
+            known = cell.method.trained_on in ("clean", "everything", noise)
+            if ours and known and cell.modalities == SETS[0] and cell.method.name == method:
+                return runs
+        raise KeyError(method)
+
+    def draw_accuracy(panel: Any, noise: str) -> None:
+        for index, method in enumerate(DRAWN):
+            values = []
+            for sigma in SIGMAS:
+                wanted = {"noise": noise, "sigma": sigma}
+                values.append([pick(run["accuracy"], wanted) for run in runs_of(method, noise)])
+            style = "--" if method == "oracle" else "-"
+            x = range(len(SIGMAS))
+            band(panel, x, values, f"C{index}", ls=style, label=method, marker="o", markersize=3)
+        panel.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":", label="chance")
+        panel.set_xticks(range(len(SIGMAS)), [f"{sigma:g}" for sigma in SIGMAS])
+        panel.set(title=f"{noise} direction", xlabel="noise on one modality (sigma)")
+        panel.set(ylabel="accuracy", ylim=(0.25, 1.02))
+        panel.legend(fontsize=7)
+
+    def draw_attention(panel: Any) -> None:
+        for method in ("one_step", "two_step", "best"):
+            runs = runs_of(method, "random")
+            weights = np.array([run["attention"]["random"] for run in runs]).T
+            color = f"C{DRAWN.index(method)}"
+            x = range(len(LEVELS))
+            panel.plot(x, weights.mean(1), "-o", color=color, label=method, markersize=3)
+            panel.fill_between(
+                x, weights.min(1), weights.max(1), color=color, alpha=0.2, linewidth=0
+            )
+        panel.axhline(0.5, color="gray", linewidth=0.8, linestyle=":", label="even")
+        labels = [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"]
+        panel.set_xticks(range(len(LEVELS)), labels)
+        panel.set(title="attention", xlabel="noise |k| on the modality", ylim=(0, 1))
+        panel.set_ylabel("weight on the modality")
+        panel.legend(fontsize=7)
+
+    def draw(axes: Any) -> None:
+        draw_accuracy(axes[0, 0], "fixed")
+        draw_accuracy(axes[0, 1], "random")
+        draw_attention(axes[0, 2])
+        label = main_label(scene)
+        axes[0, 0].figure.suptitle(f"{scene}: {label} from the workspace, image + attributes")
+
+    return Figure(f"noise_robustness_{scene}", draw, width=13, height=4.2, columns=3)
+
+
+def pick(entries: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> float:
+    """Return the accuracy of the entry that holds all that is wanted."""
+    return next(entry["accuracy"] for entry in entries if wanted.items() <= entry.items())

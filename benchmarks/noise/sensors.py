@@ -1,0 +1,286 @@
+"""The second half of the noise benchmark: sensors that fail, and attention used for what it never
+saw: tasks, kinds of failure and a modality that were left out of its training."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.harness.cells import Cell, Place
+from benchmarks.noise.data import SETS, SEVERITIES, SIGMAS
+from benchmarks.noise.methods import (
+    Batch,
+    Classify,
+    Method,
+    Study,
+    classifier_cell,
+)
+from benchmarks.noise.training import EVERYTHING, Setup
+from gw_agents.workspace.latent_noise import replace as replace_rows
+from gw_agents.workspace.latent_noise import victims
+from gw_envs.corruption import KINDS
+from gw_envs.labels import TASKS
+from gw_envs.observation import MODALITIES
+
+PAIRS_WITH_LANGUAGE = (("image", "language"), ("attributes", "language"), MODALITIES)
+"""Sets of modalities of which language was left out of the training."""
+ORACLE = Method("oracle")
+
+
+@dataclass(frozen=True)
+class SensorCell(Cell):
+    """A cell of one seed."""
+
+    FILE = "noise_robustness"
+
+    setup: Setup
+    seed: int
+
+    def study(self, place: Place) -> Study:
+        """Return the frozen workspace and classifiers of the seed."""
+        return Study(place, self.scene, self.setup, self.seed)
+
+    def needs_of(self, *methods: Method) -> tuple[Cell, ...]:
+        """Return the trainings of some methods and of the classifier."""
+        found: list[Cell] = [classifier_cell(self.scene, self.setup, self.seed)]
+        for method in methods:
+            found += method.needs(self.scene, self.setup, self.seed)
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class SensorFailures(SensorCell):
+    """One method while sensors fail. Metrics: lists of accuracies with their conditions, and its
+    cost."""
+
+    method: Method
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the training of the method."""
+        return self.needs_of(self.method)
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
+        """Measure with clean, failing and several corrupted sensors."""
+        study, clean, sensors = self.study(place), [], []
+        for modalities in SETS:
+            classify = self.classify(study, modalities)
+            accuracy = study.accuracy(classify, clean_batch(study, modalities))
+            clean.append({"modalities": modalities, "accuracy": accuracy})
+            for severity in SEVERITIES:
+                for entry in one_fails(study, classify, modalities, severity):
+                    sensors.append({"modalities": modalities, "severity": severity, **entry})
+        return {
+            "clean": clean,
+            "sensors": sensors,
+            "several": several_corrupted(study, classify),
+            "cost": cost(study, classify, self.method.load(study)),
+        }
+
+    def classify(self, study: Study, modalities: tuple[str, ...]) -> Classify:
+        """Return how the method names classes of some modalities."""
+
+        def validation() -> list[Batch]:
+            return [batch for _, batch in failing(study, modalities, 1.0, "validation")]
+
+        return self.method.classify(study, None, validation)
+
+
+def clean_batch(study: Study, modalities: Sequence[str]) -> Batch:
+    """Return the test split with nothing corrupted."""
+    latents = study.data.latents("test", modalities)
+    count = len(next(iter(latents.values())))
+    return latents, torch.zeros(count, len(modalities), dtype=torch.bool)
+
+
+def failing(
+    study: Study, modalities: Sequence[str], severity: float, split: str = "test"
+) -> list[tuple[dict[str, str], Batch]]:
+    """Return ({"modality", "kind"}, batch) for every sensor failing in every way."""
+    clean, failures = study.data.latents(split, modalities), study.data.failures(split, severity)
+    count = len(next(iter(clean.values())))
+    batches: list[tuple[dict[str, str], Batch]] = []
+    for column, name in enumerate(modalities):
+        corrupted = torch.zeros(count, len(modalities), dtype=torch.bool)
+        corrupted[:, column] = True
+        for row, kind in enumerate(KINDS[name]):
+            latents = {**clean, name: failures[name][row]}
+            batches.append(({"modality": name, "kind": kind}, (latents, corrupted)))
+    return batches
+
+
+def one_fails(
+    study: Study,
+    classify: Classify,
+    modalities: Sequence[str],
+    severity: float,
+    label: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return [{"modality", "kind", "accuracy"}] for every sensor failing in every way."""
+    found = []
+    for sensor, batch in failing(study, modalities, severity):
+        found.append({**sensor, "accuracy": study.accuracy(classify, batch, label=label)})
+    return found
+
+
+def mean_accuracy(entries: Sequence[dict[str, Any]]) -> float:
+    """Return the mean over sensors."""
+    return float(np.mean([entry["accuracy"] for entry in entries]))
+
+
+def several_corrupted(study: Study, classify: Classify) -> list[dict[str, Any]]:
+    """Return [{"at_once", "corruption", "accuracy"}] with one to three of three modalities
+    corrupted.
+
+    By latent noise of several sigmas, or ("sensors") by failures at severity 1, each of a kind of
+    its own.
+    """
+    found = []
+    for at_once in (1, 2, 3):
+        batches = {}
+        for sigma in SIGMAS[2:]:
+            batches[f"{sigma:g}"] = study.noisy(MODALITIES, "random", sigma, at_once=at_once)
+        batches["sensors"] = several_fail(study, at_once)
+        for corruption, batch in batches.items():
+            accuracy = study.accuracy(classify, batch)
+            found.append({"at_once": at_once, "corruption": corruption, "accuracy": accuracy})
+    return found
+
+
+def several_fail(study: Study, at_once: int) -> Batch:
+    """Return the test split with so many of all sensors failing, each of a kind of its own."""
+    clean, failures = study.data.latents("test"), study.data.failures("test", 1.0)
+    generator = torch.Generator().manual_seed(study.seed)
+    count = len(next(iter(clean.values())))
+    corrupted = victims(count, len(clean), at_once, generator)
+    picked = {}
+    for name, kinds in failures.items():
+        kind = torch.randint(len(kinds), (count,), generator=generator)
+        picked[name] = kinds[kind, torch.arange(count)]
+    return replace_rows(clean, picked, corrupted), corrupted
+
+
+def cost(study: Study, classify: Classify, module: nn.Module | None) -> dict[str, float]:
+    """Return how many numbers the method alone learned, and milliseconds for one sample."""
+    learned = [] if module is None else [p.numel() for p in module.parameters()]
+    one = {name: rows[:1] for name, rows in study.data.latents("test").items()}
+    corrupted, times = torch.zeros(1, len(one), dtype=torch.bool), []
+    for _ in range(200):
+        start = time.perf_counter()
+        classify(one, corrupted)
+        times.append(time.perf_counter() - start)
+    return {"parameters": sum(learned), "milliseconds": 1000 * float(np.median(times))}
+
+
+@dataclass(frozen=True)
+class Transfer(SensorCell):
+    """Attention trained for one task and used for another. Metrics: [{"trained_for", "used_for",
+    "accuracy"}], over all sensors failing at severity 1."""
+
+    best: Method
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """{what it is trained for: method}: the best, its design for each label, the oracle."""
+        methods = {"no task": self.best}
+        for label in TASKS[self.scene]:
+            methods[label] = Method(label, self.best.design, label, EVERYTHING, (MODALITIES,))
+        return methods | {"oracle": ORACLE}
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the trainings of all methods, and of the classifiers of all labels."""
+        classifiers = []
+        for label in TASKS[self.scene]:
+            classifiers.append(classifier_cell(self.scene, self.setup, self.seed, label))
+        return (*classifiers, *self.needs_of(*self.methods.values()))
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+        """Measure every pair of tasks."""
+        study, found = self.study(place), []
+        for trained_for, method in self.methods.items():
+            for label in TASKS[self.scene]:
+                classify = method.classify(study, label, list)
+                entries = one_fails(study, classify, MODALITIES, 1.0, label)
+                pair = {"trained_for": trained_for, "used_for": label}
+                found.append({**pair, "accuracy": mean_accuracy(entries)})
+        return found
+
+
+@dataclass(frozen=True)
+class UnseenKind(SensorCell):
+    """Methods on a kind of failure that was left out of their training. Metrics: [{"method",
+    "modality", "kind", "accuracy"}]."""
+
+    kind: str
+    methods: tuple[Method, ...]
+    """Methods that learned from everything but the kind."""
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the trainings of the methods."""
+        return self.needs_of(*self.methods)
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+        """Measure at severity 1."""
+        study, found = self.study(place), []
+        for method in (*self.methods, ORACLE):
+            classify = method.classify(study, None, list)
+            for entry in one_fails(study, classify, MODALITIES, 1.0):
+                if entry["kind"] == self.kind:
+                    found.append({"method": method.name, **entry})
+        return found
+
+
+@dataclass(frozen=True)
+class UnseenModality(SensorCell):
+    """Attention that learned on image and attributes, with language beside them. Metrics:
+    [{"method", "modalities", "accuracy"}]."""
+
+    best: Method
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the training of the attention."""
+        return self.needs_of(self.best)
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+        """Measure with every set of modalities that holds language."""
+        study, found = self.study(place), []
+        for method in (self.best, Method("none"), ORACLE):
+            classify = method.classify(study, None, list)
+            for modalities in PAIRS_WITH_LANGUAGE:
+                entries = one_fails(study, classify, modalities, 1.0)
+                accuracy = mean_accuracy(entries)
+                found.append(
+                    {"method": method.name, "modalities": modalities, "accuracy": accuracy}
+                )
+        return found
+
+
+@dataclass(frozen=True)
+class TrainingTime(SensorCell):
+    """How long methods take to learn. Metrics: [{"method", "seconds"}] of one processor."""
+
+    methods: tuple[Method, ...]
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return what the trainings need, but not the trainings."""
+        return self.needs_of()
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+        """Train each method once at a fixed learning rate."""
+        study, found = self.study(place), []
+        study.data.failures("train")  # computed before the clock starts
+        study.classifier()
+        for method in self.methods:
+            cell = replace(method, tried=None).training(self.scene, self.setup, self.seed)
+            assert cell is not None
+            start = time.process_time()
+            cell.train(place, self.setup.training.learning_rate)
+            found.append({"method": method.name, "seconds": time.process_time() - start})
+        return found
