@@ -17,7 +17,9 @@ from benchmarks.harness import engines
 from benchmarks.harness.cells import Cells, Place
 from benchmarks.harness.engines import CellsFailed, Sweep
 from benchmarks.noise.robustness import NOISE_ROBUSTNESS
+from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
+from benchmarks.pairs.translation import TRANSLATION
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 EVERYWHERE = ["serial", "process", pytest.param("ray", marks=needs_ray)]
@@ -181,7 +183,7 @@ def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     assert time.monotonic() - start < 25
 
 
-BENCHMARKS = (NOISE_ROBUSTNESS, ODD_ONE_OUT)
+BENCHMARKS = (NOISE_ROBUSTNESS, TRANSLATION, CLASSIFICATION, ODD_ONE_OUT)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)

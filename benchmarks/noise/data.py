@@ -18,7 +18,7 @@ from gw_agents.learning.attention import failed_latents
 from gw_agents.learning.latents import encode_rows
 from gw_agents.workspace.latent_noise import Corrupted, corrupt, draw_directions
 from gw_envs.corruption import KINDS
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
 
 SETS = (("image", "attributes"), MODALITIES)
@@ -38,7 +38,7 @@ def shipped(place: Place, scene: str) -> GlobalWorkspace:
 
 def main_label(scene: str) -> str:
     """Return the name of a scene's three-class label."""
-    return next(iter(TASKS[scene]))
+    return next(iter(CLASS_LABELS[scene]))
 
 
 class SceneData:
@@ -76,7 +76,7 @@ class SceneData:
     def _classes(self) -> dict[tuple[str, str], Tensor]:
         found = {}
         for split, rows in self.observations.items():
-            for label, classes_of in TASKS[self.scene].items():
+            for label, classes_of in CLASS_LABELS[self.scene].items():
                 found[split, label] = torch.from_numpy(classes_of(rows["attributes"]))
         return found
 

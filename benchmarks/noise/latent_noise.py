@@ -57,12 +57,12 @@ class LatentNoise(Cell):
                 batch = study.data.noisy("test", self.modalities, noise, sigma, self.seed)
                 validation = partial(self.validation, study, noise, sigma)
                 weigh = self.method.weigh(study, None, validation)
-                share = weigh(batch.latents, batch.hit)
-                accuracy = study.accuracy(study.through(weigh), (batch.latents, batch.hit))
+                share = weigh(batch.latents, batch.is_corrupted)
+                accuracy = study.accuracy(study.through(weigh), (batch.latents, batch.is_corrupted))
                 accuracies.append({"noise": noise, "sigma": sigma, "accuracy": accuracy})
                 if self.method.design is not None and share is not None:
-                    levels.append(batch.level[batch.hit])
-                    weights.append(share[batch.hit])
+                    levels.append(batch.noise_scale[batch.is_corrupted])
+                    weights.append(share[batch.is_corrupted])
             if levels:
                 attention[noise] = weight_by_level(torch.cat(levels), torch.cat(weights))
         return {"accuracy": accuracies, "attention": attention}

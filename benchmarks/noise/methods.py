@@ -96,7 +96,7 @@ class Study:
     ) -> Batch:
         """Return a split under latent noise."""
         corrupted = self.data.noisy(split, modalities, noise, sigma, self.seed, **more)
-        return corrupted.latents, corrupted.hit
+        return corrupted.latents, corrupted.is_corrupted
 
 
 def classifier_cell(scene: str, setup: Setup, seed: int, label: str | None = None) -> Classifier:

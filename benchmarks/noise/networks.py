@@ -18,7 +18,7 @@ class TrainedMean(nn.Module):
     def __init__(self, workspace: Workspace, classes: int) -> None:
         super().__init__()
         self.encode, self.fuse = workspace.encode, workspace.fuse
-        self.head = mlp([workspace.config.width, 64, classes])
+        self.head = mlp([workspace.config.z_width, 64, classes])
 
     def forward(self, latents: Mapping[str, Tensor]) -> Tensor:
         """{modality: (B, L_d)} -> (B, classes) scores."""

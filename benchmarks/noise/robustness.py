@@ -64,7 +64,7 @@ class Size:
     training: SelectionConfig
     """How classifiers, attention and networks are trained."""
     workspace_steps: int | None = None
-    """Optimiser steps of each seed's own workspace; None for the shipped one. Those presets go on
+    """Optimizer steps of each seed's own workspace; None for the shipped one. Those presets go on
     to failing sensors and search learning rates."""
 
 

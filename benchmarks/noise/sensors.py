@@ -20,10 +20,9 @@ from benchmarks.noise.methods import (
     classifier_cell,
 )
 from benchmarks.noise.training import EVERYTHING, Setup
-from gw_agents.workspace.latent_noise import replace as replace_rows
-from gw_agents.workspace.latent_noise import victims
+from gw_agents.workspace.latent_noise import pick_modalities, replace_rows
 from gw_envs.corruption import KINDS
-from gw_envs.labels import TASKS
+from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
 
 PAIRS_WITH_LANGUAGE = (("image", "language"), ("attributes", "language"), MODALITIES)
@@ -156,7 +155,7 @@ def several_fail(study: Study, at_once: int) -> Batch:
     clean, failures = study.data.latents("test"), study.data.failures("test", 1.0)
     generator = torch.Generator().manual_seed(study.seed)
     count = len(next(iter(clean.values())))
-    corrupted = victims(count, len(clean), at_once, generator)
+    corrupted = pick_modalities(count, len(clean), at_once, generator)
     picked = {}
     for name, kinds in failures.items():
         kind = torch.randint(len(kinds), (count,), generator=generator)
@@ -187,14 +186,14 @@ class Transfer(SensorCell):
     def methods(self) -> dict[str, Method]:
         """{what it is trained for: method}: the best, its design for each label, the oracle."""
         methods = {"no task": self.best}
-        for label in TASKS[self.scene]:
+        for label in CLASS_LABELS[self.scene]:
             methods[label] = Method(label, self.best.design, label, EVERYTHING, (MODALITIES,))
         return methods | {"oracle": ORACLE}
 
     def needs(self) -> tuple[Cell, ...]:
         """Return the trainings of all methods, and of the classifiers of all labels."""
         classifiers = []
-        for label in TASKS[self.scene]:
+        for label in CLASS_LABELS[self.scene]:
             classifiers.append(classifier_cell(self.scene, self.setup, self.seed, label))
         return (*classifiers, *self.needs_of(*self.methods.values()))
 
@@ -203,7 +202,7 @@ class Transfer(SensorCell):
         """Measure every pair of tasks."""
         study, found = self.study(place), []
         for trained_for, method in self.methods.items():
-            for label in TASKS[self.scene]:
+            for label in CLASS_LABELS[self.scene]:
                 classify = method.classify(study, label, list)
                 entries = one_fails(study, classify, MODALITIES, 1.0, label)
                 pair = {"trained_for": trained_for, "used_for": label}

@@ -31,6 +31,7 @@ from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
 from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import preset_called
 from gw_envs.corruption import KINDS
 from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES
@@ -49,11 +50,12 @@ class Workspaces(TrainingCell):
     weights: str
     """Fingerprints of the shipped workspace and attention."""
     steps: int
-    """Optimiser steps of each."""
+    """Optimizer steps of each."""
     layer_norm: bool
     """Whether hidden layers are the shipped ones, or plain ReLU layers as published."""
     seeds: tuple[int, ...]
     scenes: int = WORKSPACE_SCENES
+    losses: tuple[tuple[str, float], ...] = tuple(preset_called("broad+cont").items())
 
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
         """Train and save the workspaces of all seeds."""
@@ -66,7 +68,7 @@ class Workspaces(TrainingCell):
             latents,
             [torch.arange(self.scenes)] * len(self.seeds),
             self.seeds,
-            TrainingPlan(fit_config),
+            TrainingPlan(fit_config, losses=dict(self.losses)),
             label=f"{self.scene} workspaces",
         )
         tensors = {}
@@ -77,7 +79,7 @@ class Workspaces(TrainingCell):
         return {}
 
     def config(self, place: Place) -> GWConfig:
-        """Return the networks and losses."""
+        """Return the shape of the networks."""
         config = shipped(place, self.scene).workspace.config
         return replace(config, layer_norm=config.layer_norm and self.layer_norm)
 
@@ -248,8 +250,8 @@ class TrainedAttention(TrainedModule):
     def build(self, place: Place, tensors: Mapping[str, Tensor]) -> Attention:
         """Build the attention with weights that are not trained."""
         workspace = load_workspace(self.setup, place, self.scene, self.seed)
-        widths = dict(workspace.config.latents)
-        return Attention(AttentionConfig(widths, workspace.config.width, **PRESETS[self.design]))
+        widths = dict(workspace.config.latent_widths)
+        return Attention(AttentionConfig(widths, workspace.config.z_width, **PRESETS[self.design]))
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,7 @@ class TrainedNetwork(TrainedModule):
 
     def _build(self, place: Place, classes: int) -> nn.Module:
         workspace = load_workspace(self.setup, place, self.scene, self.seed)
-        return build_network(self.network, workspace, dict(workspace.config.latents), classes)
+        return build_network(self.network, workspace, dict(workspace.config.latent_widths), classes)
 
 
 def save(tensors: Mapping[str, Tensor], cell: TrainingCell, place: Place) -> None:
@@ -314,7 +316,7 @@ def load_classifier(cell: Classifier, place: Place) -> nn.Module:
     """Return a frozen classifier of z whose training is finished."""
     path = cell.product(place)
     tensors = safetensors.torch.load_file(path)
-    width = load_workspace(cell.setup, place, cell.scene, cell.seed).config.width
+    width = load_workspace(cell.setup, place, cell.scene, cell.seed).config.z_width
     classes = len(tensors["2.bias"])
     return _filled(mlp([width, 64, classes]), tensors, path)
 

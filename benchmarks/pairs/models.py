@@ -57,7 +57,7 @@ class Size:
     pairs: tuple[int, ...]
     """Numbers of matched scenes that `translation.py` tries."""
     steps: int
-    """Optimiser steps of each workspace; the search takes half as many."""
+    """Optimizer steps of each workspace; the search takes half as many."""
     episodes: int
     """Held-out episode beginnings; rollouts bring as many observations again."""
 
@@ -152,7 +152,7 @@ class Setup:
     """Fingerprint of the domain modules."""
     shape: Shape
     steps: int
-    """Optimiser steps of each workspace; the search takes half as many."""
+    """Optimizer steps of each workspace; the search takes half as many."""
     scenes: int
     """Training scenes."""
 
@@ -176,12 +176,14 @@ class Search(Cell):
         pairs."""
         rows = matched_scenes(self.seed, self.pairs, self.setup.scenes)
         rows = rows[: round(self.held_out * self.pairs)]
-        latents = latents_of(place, self.scene, self.setup)
+        setup = self.setup
+        latents = latents_of(place, self.scene, setup.modalities, setup.scenes)
         held_out = {name: values[rows] for name, values in latents.items()}
         results = []
         for rate, decay in self.trials:
-            steps = self.setup.steps // 2
-            (workspace,) = train(self, place, self.pairs, (self.seed,), rate, decay, steps)
+            (workspace,) = train(
+                self, place, self.pairs, (self.seed,), rate, decay, setup.steps // 2
+            )
             error = held_out_error(self.model, workspace, held_out)
             results.append({"learning_rate": rate, "decay": decay, "error": error})
         return results
@@ -248,7 +250,7 @@ def train(
     fit = FitConfig(steps, setup.shape.batch_size, rate, warmup=0.05, weight_decay=decay)
     return train_workspaces(
         config_of(search, place),
-        latents_of(place, search.scene, setup),
+        latents_of(place, search.scene, setup.modalities, setup.scenes),
         [matched_scenes(seed, pairs, setup.scenes) for seed in seeds],
         seeds,
         TrainingPlan(fit, search.held_out, losses=dict(search.model.losses)),
@@ -271,11 +273,13 @@ def domains_of(place: Place, scene: str, modalities: tuple[str, ...]) -> dict[st
 
 
 @lru_cache(maxsize=1)
-def latents_of(place: Place, scene: str, setup: Setup) -> dict[str, Tensor]:
+def latents_of(
+    place: Place, scene: str, modalities: tuple[str, ...], scenes: int
+) -> dict[str, Tensor]:
     """Return {modality: (scenes, L_d)} latents of the training scenes; row i of each is scene i."""
-    domains, cache = domains_of(place, scene, setup.modalities), place.out / "latents"
+    domains, cache = domains_of(place, scene, modalities), place.out / "latents"
     with alone(cache):
-        return scene_latents(domains, scene, "train", 0, setup.scenes, cache)
+        return scene_latents(domains, scene, "train", 0, scenes, cache)
 
 
 def matched_scenes(seed: int, count: int, scenes: int = SCENES) -> Tensor:

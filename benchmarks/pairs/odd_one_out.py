@@ -17,13 +17,15 @@ from benchmarks.harness.figures import Figure, bars
 from benchmarks.harness.rows import Row, by_scene, make_row, over_seeds
 from benchmarks.harness.tables import Table
 from benchmarks.pairs import models
-from benchmarks.pairs.models import REDRAWS, TrainedWorkspaces, load_workspaces
+from benchmarks.pairs.models import TrainedWorkspaces, load_workspaces
 from benchmarks.pairs.recognition import LABELS, Split, splits_of
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
 from gw_agents.workspace.model import Workspace
 
 TRIPLETS = 4000
 """Triplets drawn from each split."""
+REDRAWS = f"{models.REDRAWS}, triplets, judge"
+"""What differs from seed to seed."""
 TESTED = ("same modality", "other modality", "mixed")
 """What a judge is tested on, seen from what it learned from."""
 

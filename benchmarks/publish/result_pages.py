@@ -17,13 +17,20 @@ from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
 from benchmarks.noise.robustness import NOISE_ROBUSTNESS
+from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
+from benchmarks.pairs.translation import TRANSLATION
 from gw_agents.command import run_command
 from gw_envs.files import write_atomically
 
 TEMPLATES = Path(__file__).parent / "pages"
 PAGES = EXPECTED.parents[1] / "docs" / "results"
-BENCHMARKS: tuple[Benchmark, ...] = (NOISE_ROBUSTNESS, ODD_ONE_OUT)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    NOISE_ROBUSTNESS,
+    TRANSLATION,
+    CLASSIFICATION,
+    ODD_ONE_OUT,
+)
 """Every benchmark that has a page, in the order of the index."""
 
 
@@ -42,7 +49,7 @@ def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
     """Say which commands measured the rows, with how many seeds and which versions."""
     counts = sorted({row.n_seeds for row in rows})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    redrawn = "; ".join(dict.fromkeys(row.seed_redraws for row in rows))
+    redrawn = "; ".join(dict.fromkeys(row.seed_redraws for row in rows if row.n_seeds > 1))
     commands = head["command"].replace(" && ", "\n")
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
     file = f"benchmarks/expected/{head['benchmark']}.json"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gw_agents.domains.base import mlp
@@ -24,10 +24,14 @@ def linear_probe(
     return (torch.cat([held_out, torch.ones(len(held_out), 1)], 1) @ solution).numpy()
 
 
-def mlp_probe(
+def fit_mlp_probe(
     scene: str, latents: Tensor, attributes: Tensor, seed: int = 0, steps: int = 10_000
-) -> Callable[[Tensor], NDArray[np.float32]]:
-    """Three hidden layers of 256, fitted on (N, L) and (N, A); reads (M, L) as (M, A) attribute vectors."""
+) -> nn.Sequential:
+    """Fit a network with three hidden layers of 256 on (N, L) latents and (N, A) attribute vectors.
+
+    Returns:
+        The network, frozen: (M, L) -> (M, A).
+    """
     one_hot = sum(field.width for field in get_scene(scene).fields if field.kind == "one_hot")
     seed_torch(seed)
     probe = mlp([latents.shape[1], 256, 256, 256, attributes.shape[1]])
@@ -41,7 +45,14 @@ def mlp_probe(
         return sum(terms.values(), torch.zeros(())), terms
 
     fit(probe, loss, FitConfig(steps, 256, 2e-3, seed=seed))
-    probe.requires_grad_(False)
+    return probe.requires_grad_(False)
+
+
+def mlp_probe(
+    scene: str, latents: Tensor, attributes: Tensor, seed: int = 0, steps: int = 10_000
+) -> Callable[[Tensor], NDArray[np.float32]]:
+    """Fit `fit_mlp_probe`; return a function that reads (M, L) as (M, A) attribute vectors."""
+    probe = fit_mlp_probe(scene, latents, attributes, seed, steps)
     return lambda held_out: probe(held_out).numpy()
 
 

@@ -1,0 +1,224 @@
+"""Translation, alignment and cycles of every model against the number of matched scenes; described
+in `benchmarks/translation.py`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import combinations, permutations
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from benchmarks.harness.benchmark import Benchmark
+from benchmarks.harness.cells import Cell, Place, TrainingCell
+from benchmarks.harness.observed import observed
+from benchmarks.pairs import models, translation_report
+from benchmarks.pairs.models import TrainedWorkspaces, domains_of, latents_of, load_workspaces
+from gw_agents.domains.base import mlp
+from gw_agents.learning.latents import encode_rows, scene_attributes
+from gw_agents.learning.probes import attribute_errors, fit_mlp_probe
+from gw_agents.workspace.losses import squared_error
+from gw_agents.workspace.model import Workspace
+from gw_envs.files import write_atomically
+from gw_envs.language import VOCABULARY, captions_true
+from gw_envs.scenes import get_scene
+
+RETRIEVED = 1000
+"""Scenes among which the matching one is looked for."""
+
+
+@dataclass(frozen=True)
+class Arguments(models.Arguments):
+    """Translation, alignment and cycles of every model against the number of matched scenes."""
+
+    preset: Literal["quick", "full", "long"] = "quick"  # type: ignore[assignment]
+    """How much is done: minutes, hours, or three times the steps at a few numbers of pairs."""
+    pairs: tuple[int, ...] | None = None
+    """Numbers of matched scenes, if not those of the preset."""
+
+    def check(self) -> None:
+        """Raise InputError as in every benchmark of these models, and for impossible pairs."""
+        super().check()
+        if self.pairs is not None:
+            models.check_pairs(self.pairs)
+
+    @property
+    def numbers_of_pairs(self) -> tuple[int, ...]:
+        """Numbers of matched scenes, growing."""
+        return tuple(sorted(set(self.size.pairs if self.pairs is None else self.pairs)))
+
+
+@dataclass(frozen=True)
+class ImageReader(TrainingCell):
+    """A probe that reads attribute vectors from image latents, since none are drawn in an image."""
+
+    modalities: tuple[str, ...]
+    domains: str
+    """Fingerprint of the domain modules."""
+    scenes: int
+    """Training scenes."""
+    steps: int = 10_000
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
+        """Fit and save."""
+        latents = latents_of(place, self.scene, self.modalities, self.scenes)["image"]
+        known = torch.from_numpy(scene_attributes(self.scene, "train", 0, self.scenes))
+        probe = fit_mlp_probe(self.scene, latents, known, steps=self.steps)
+        save = partial(safetensors.torch.save_file, probe.state_dict())
+        write_atomically(self.product(place), save)
+        return {}
+
+    def read(self, place: Place, latents: Tensor) -> NDArray[np.float32]:
+        """Read (N, L) image latents as (N, A) attribute vectors."""
+        width = get_scene(self.scene).attribute_width
+        probe = mlp([latents.shape[1], 256, 256, 256, width])
+        probe.load_state_dict(safetensors.torch.load_file(self.product(place)))
+        return probe.requires_grad_(False)(latents).numpy()
+
+
+@dataclass(frozen=True)
+class Test:
+    """Held-out observations of one kind."""
+
+    latents: dict[str, Tensor]
+    """{modality: (N, L_d)}."""
+    attributes: NDArray[np.float32]
+    """(N, A)."""
+    state: Any
+
+
+@lru_cache(maxsize=1)
+def tests_of(
+    place: Place, scene: str, modalities: tuple[str, ...], episodes: int
+) -> dict[str, Test]:
+    """Return {"reset": episode beginnings, "rollout": random rollouts} of the test split."""
+    domains, tests = domains_of(place, scene, modalities), {}
+    for name, rows in observed(scene, "test", episodes).items():
+        tests[name] = Test(encode_rows(domains, rows), rows["attributes"], rows["state"])
+    return tests
+
+
+@dataclass(frozen=True)
+class Translation(Cell):
+    """Judges one workspace. Metrics: [{"kind", "test", "source", "target", "metric", "value"}].
+
+    `kind` is translation, retrieval (between two modalities), demi_cycle (source = target), cycle
+    (source -> target -> source) or units (a translation in the units of the attributes, or as the
+    fraction of true captions and claims).
+    """
+
+    FILE = "translation"
+
+    workspaces: TrainedWorkspaces
+    episodes: int
+    """Held-out episode beginnings; rollouts bring as many observations again."""
+    seed: int
+
+    @property
+    def reader(self) -> ImageReader | None:
+        """The probe that reads images, where images are among the modalities."""
+        setup = self.workspaces.search.setup
+        if "image" not in setup.modalities:
+            return None
+        return ImageReader(self.scene, setup.modalities, setup.domains, setup.scenes)
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the training of the workspace and of the probe."""
+        return (self.workspaces, *(() if self.reader is None else (self.reader,)))
+
+    @torch.no_grad()
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+        """Measure everything on episode beginnings and on rollouts."""
+        modalities = self.workspaces.search.setup.modalities
+        workspace = load_workspaces(self.workspaces, place)[self.seed]
+        results = []
+        for name, test in tests_of(place, self.scene, modalities, self.episodes).items():
+            figures = latent_figures(workspace, test.latents)
+            for source, target in permutations(test.latents, 2):
+                there = predicted(workspace, test.latents, source, target)
+                for unit, value in self.in_units(place, target, there, test).items():
+                    figures.append(entry("units", source, target, value, unit))
+            results += [{"test": name, **figure} for figure in figures]
+        return results
+
+    def in_units(self, place: Place, target: str, latents: Tensor, test: Test) -> dict[str, float]:
+        """Return the errors of predicted latents in attributes' units, or which claims are true."""
+        if target == "image" and self.reader is not None:
+            return attribute_errors(self.scene, self.reader.read(place, latents), test.attributes)
+        modalities = self.workspaces.search.setup.modalities
+        decoded = domains_of(place, self.scene, modalities)[target].decode(latents).numpy()
+        if target != "language":
+            return attribute_errors(self.scene, decoded, test.attributes)
+        true = captions_true(VOCABULARY.decode_rows(decoded), test.state)
+        return {"caption_truth": float(true.all(1).mean()), "claims_true": float(true.mean())}
+
+
+def predicted(
+    workspace: Workspace, latents: Mapping[str, Tensor], source: str, target: str
+) -> Tensor:
+    """Translate (N, L_source) latents into (N, L_target)."""
+    return workspace.broadcast(workspace.enter(source, latents[source]), [target])[target]
+
+
+def latent_figures(workspace: Workspace, latents: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """Return the errors in standard deviations of latents, and R@1."""
+    z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
+    figures = []
+    for name, rows in latents.items():
+        again = predicted(workspace, latents, name, name)
+        figures.append(entry("demi_cycle", name, name, squared_error(again, rows)))
+    for a, b in combinations(latents, 2):
+        figures.append(entry("retrieval", a, b, retrieval(z[a], z[b]), "recall_at_1"))
+    for source, target in permutations(latents, 2):
+        there = predicted(workspace, latents, source, target)
+        back = predicted(workspace, {target: there}, target, source)
+        error = squared_error(there, latents[target])
+        figures.append(entry("translation", source, target, error))
+        figures.append(entry("cycle", source, target, squared_error(back, latents[source])))
+    return figures
+
+
+def entry(
+    kind: str, source: str, target: str, value: Any, metric: str = "squared_error"
+) -> dict[str, Any]:
+    """Return one figure as metrics hold it."""
+    ends = {"source": source, "target": target}
+    return {"kind": kind, **ends, "metric": metric, "value": float(value)}
+
+
+def retrieval(a: Tensor, b: Tensor) -> float:
+    """Return R@1: how often the nearest vector of the other modality, by angle, is the match."""
+    similar = normalize(a[:RETRIEVED], dim=-1) @ normalize(b[:RETRIEVED], dim=-1).T
+    matched = torch.arange(len(similar))
+    forth = (similar.argmax(0) == matched).float().mean()
+    back = (similar.argmax(1) == matched).float().mean()
+    return float(0.5 * (forth + back))
+
+
+def cells(arguments: Arguments) -> list[Translation]:
+    """List a cell for every scene, number of pairs, model and seed."""
+    listed = []
+    for scene in arguments.scenes:
+        for pairs in arguments.numbers_of_pairs:
+            for model in arguments.models:
+                trained = arguments.workspaces(scene, model, pairs)
+                for seed in trained.seeds:
+                    listed.append(Translation(scene, trained, arguments.size.episodes, seed))
+    return listed
+
+
+TRANSLATION = Benchmark(
+    name="translation",
+    arguments=Arguments,
+    cells=cells,
+    rows=translation_report.rows,
+    tables=translation_report.tables,
+    figures=translation_report.figures,
+    quoted=translation_report.quoted,
+    variant=("modalities", "width", "steps"),
+)

@@ -1,0 +1,364 @@
+"""Rows, tables and pictures of the translation benchmark."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.harness.figures import Figure, band
+from benchmarks.harness.rows import Row, by_scene, find_row, make_row, over_seeds
+from benchmarks.harness.tables import Table
+from benchmarks.pairs.label_efficiency import HIGH, LOW, Efficiency, label_efficiency
+from benchmarks.pairs.models import REDRAWS
+
+if TYPE_CHECKING:
+    from benchmarks.pairs.translation import Translation
+
+PUBLISHED = {
+    "tr": ("-", "-"),
+    "tr+cont": ("-", "++"),
+    "tr+cy": ("++", "-"),
+    "tr+cont+dcy+cy": ("+++", "+++"),
+    "cont": ("-", "±"),
+    "tr+dcy": ("+", "+"),
+}
+"""The table of the talk: semi-supervision, and alignment with broadcast."""
+LABEL_EFFICIENCY = {"tr+cont+dcy+cy": 4.0, "fusion": 4.0}
+"""Published: 4 to 7 times fewer pairs with all four losses, and the same with fusion."""
+GRADES = ((4.0, "+++"), (2.0, "++"), (1.25, "+"))
+"""Semi-supervision: a model earns this by needing so many times fewer pairs than `tr`."""
+ALIGNED, TRANSLATES, RECONSTRUCTS = 0.5, 0.3, 0.2
+"""Alignment and broadcast: a plus each for R@1 of at least, and translation and demi-cycle errors
+of at most these."""
+JUDGED_AT = 1500
+"""Pairs at which alignment and broadcast are judged."""
+RULES = (
+    "Few pairs: +++, ++, + for a label efficiency of at least"
+    f" {', '.join(f'{least:g}' for least, _ in GRADES)}, averaged over all directions. Alignment"
+    f" and broadcast: a plus each for R@1 of at least {ALIGNED:.0%}, a mean translation error of at"
+    f" most {TRANSLATES:g} and a mean demi-cycle error of at most {RECONSTRUCTS:g}; - without R@1,"
+    " ± for R@1 alone."
+)
+KINDS = {
+    "R@1": "retrieval",
+    "translation": "translation",
+    "demi-cycle": "demi_cycle",
+    "cycle": "cycle",
+}
+"""Columns of figures that are averaged over directions, and their kinds."""
+Runs = Sequence[Sequence[Mapping[str, Any]]]
+"""The entries of every seed, as `Translation` measures them."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All results of one scene and setup of workspaces."""
+
+    scene: str
+    modalities: tuple[str, ...]
+    width: int
+    """Z, numbers in the workspace vector."""
+    steps: int
+    """Optimizer steps of each workspace."""
+    runs: Mapping[tuple[str, int], Runs]
+    """{(model, pairs): the entries of every seed}."""
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """What all rows have in their condition."""
+        return {"modalities": self.modalities, "width": self.width, "steps": self.steps}
+
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        """Every (source, target)."""
+        return list(permutations(self.modalities, 2))
+
+    @property
+    def models(self) -> list[str]:
+        """The models, in the order in which they were run."""
+        return list(dict.fromkeys(model for model, _ in self.runs))
+
+    @property
+    def pairs(self) -> list[int]:
+        """The numbers of pairs, growing."""
+        return sorted({pairs for _, pairs in self.runs})
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there is a `tr` to compare with, over the levels of label efficiency."""
+        return "tr" in self.models and self.pairs[0] <= LOW and self.pairs[-1] >= HIGH
+
+    def curve(self, model: str, source: str, target: str, seed: int) -> list[float]:
+        """Return a seed's translation errors by growing number of pairs."""
+        kind = {"kind": "translation", "test": "reset", "source": source, "target": target}
+        return [mean_value(self.runs[model, pairs][seed], kind) for pairs in self.pairs]
+
+    def efficiencies(self, model: str, source: str, target: str) -> list[Efficiency]:
+        """Return the label efficiency of each seed, against `tr` with the same matched scenes."""
+        found = []
+        for seed in range(len(self.runs[model, self.pairs[0]])):
+            reference = self.curve("tr", source, target, seed)
+            own = self.curve(model, source, target, seed)
+            found.append(label_efficiency(self.pairs, reference, own))
+        return found
+
+
+def mean_value(entries: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> float:
+    """Return the mean value of the entries that hold all that is wanted."""
+    values = [entry["value"] for entry in entries if wanted.items() <= entry.items()]
+    return float(np.mean(values))
+
+
+def grids_of(results: Mapping["Translation", Any]) -> list[Grid]:
+    """Sort results by scene and setup."""
+    grouped: dict[Any, dict[tuple[str, int], Runs]] = {}
+    for cell, runs in over_seeds(results).items():
+        trained = cell.workspaces
+        of_setup = grouped.setdefault((cell.scene, trained.search.setup), {})
+        of_setup[trained.search.model.name, trained.pairs] = runs
+    grids = []
+    for (scene, setup), runs_of in grouped.items():
+        grids.append(Grid(scene, setup.modalities, setup.shape.width, setup.steps, runs_of))
+    return grids
+
+
+def rows(results: Mapping["Translation", Any]) -> list[Row]:
+    """Return a row for every figure, and label efficiencies where `tr` was run."""
+    found = []
+    for grid in grids_of(results):
+        found += _figure_rows(grid)
+        for model in grid.models if grid.comparable else ():
+            found += _efficiency_rows(grid, model)
+    return found
+
+
+def _figure_rows(grid: Grid) -> list[Row]:
+    found = []
+    for (model, pairs), runs in grid.runs.items():
+        for entries in zip(*runs, strict=True):
+            figure = entries[0]
+            condition = grid.condition | {"model": model, "pairs": pairs, "of": _direction(figure)}
+            condition |= {name: figure[name] for name in ("kind", "test", "source", "target")}
+            values = [entry["value"] for entry in entries]
+            claim = f"translation/{figure['kind']}/{model}"
+            found.append(make_row(claim, grid.scene, condition, figure["metric"], values, REDRAWS))
+    return found
+
+
+def _direction(figure: Mapping[str, Any]) -> str:
+    """Write the modalities of a figure as one text, for readers of the summary."""
+    source, target = figure["source"], figure["target"]
+    texts = {
+        "demi_cycle": source,
+        "retrieval": f"{source}~{target}",
+        "cycle": f"{source}->{target}->{source}",
+    }
+    return texts.get(figure["kind"], f"{source}->{target}")
+
+
+def _efficiency_rows(grid: Grid, model: str) -> list[Row]:
+    """Return the label efficiency of every direction, and the geometric mean over directions."""
+    claim, published = f"translation/label_efficiency/{model}", LABEL_EFFICIENCY.get(model)
+    shared = grid.condition | {"kind": "label_efficiency", "model": model}
+    found, logarithms = [], []
+    for source, target in grid.directions:
+        seeds = grid.efficiencies(model, source, target)
+        condition = shared | {"of": f"{source}->{target}", "source": source, "target": target}
+        condition["at_least"] = sum(efficiency.at_least for efficiency in seeds)
+        condition["at_most"] = sum(efficiency.at_most for efficiency in seeds)
+        ratios = [efficiency.ratio for efficiency in seeds]
+        logarithms.append(np.log(ratios))
+        found.append(make_row(claim, grid.scene, condition, "ratio", ratios, REDRAWS, published))
+    means = np.exp(np.mean(logarithms, 0)).tolist()
+    condition = shared | {"of": "all"}
+    found.append(make_row(claim, grid.scene, condition, "ratio", means, REDRAWS, published))
+    return found
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Grades, label efficiencies, and errors in units, of every scene and setup."""
+    rows = by_scene(rows)
+    return [_grades(rows), _efficiencies(rows), _units(rows)]
+
+
+def _setup(row: Row) -> tuple[str, str, str, str]:
+    """Return what tells setups apart, as columns of a table."""
+    condition = row.condition
+    joined = " + ".join(condition["modalities"])
+    return row.scene, joined, str(condition["width"]), f"{condition['steps']:,}"
+
+
+SETUP = ("scene", "modalities", "z", "steps")
+"""The columns of `_setup`."""
+
+
+def _judged(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """Gather rows on episode beginnings by setup, pairs and model, at the pairs that are nearest to
+    `JUDGED_AT`."""
+    figures = [row for row in rows if row.condition.get("test") == "reset"]
+    known: dict[tuple[str, ...], set[int]] = {}
+    for row in figures:
+        known.setdefault(_setup(row), set()).add(row.condition["pairs"])
+    gathered: dict[tuple[str, ...], list[Row]] = {}
+    for row in figures:
+        at = min(known[_setup(row)], key=lambda pairs: abs(pairs - JUDGED_AT))
+        if row.condition["pairs"] == at:
+            line = (*_setup(row), f"{at:,}", row.condition["model"])
+            gathered.setdefault(line, []).append(row)
+    return gathered
+
+
+def _grades(rows: Sequence[Row]) -> Table:
+    """The table of the talk, with what earns its pluses."""
+    ratios: dict[tuple[str, ...], float] = {}
+    for row in rows:
+        if row.metric == "ratio" and row.condition["of"] == "all":
+            ratios[*_setup(row), row.condition["model"]] = row.measured
+    lines = []
+    for line, of_model in _judged(rows).items():
+        means = {}
+        for name, kind in KINDS.items():
+            values = [row.measured for row in of_model if row.condition["kind"] == kind]
+            means[name] = float(np.mean(values))
+        few, both = PUBLISHED.get(line[-1], ("", ""))
+        ratio = ratios.get((*line[:4], line[-1]))
+        few_here, efficiency = ("", "") if ratio is None else (grade(ratio), f"{ratio:.2f}")
+        shown = [f"{mean:.3g}" for mean in means.values()]
+        lines.append((*line, few, few_here, both, pluses(means), efficiency, *shown))
+    few_pairs = ("few pairs: published", "here")
+    aligned = ("align + broadcast: published", "here")
+    headers = (*SETUP, "pairs", "model", *few_pairs, *aligned, "label efficiency", *KINDS)
+    return Table("Which models need few pairs, align and broadcast", headers, lines, RULES)
+
+
+def grade(ratio: float) -> str:
+    """Return the pluses for a label efficiency."""
+    return next((pluses for least, pluses in GRADES if ratio >= least), "-")
+
+
+def pluses(figures: Mapping[str, float]) -> str:
+    """Return the pluses for alignment and broadcast; see `RULES`."""
+    if figures["R@1"] < ALIGNED:
+        return "-"
+    translates = figures["translation"] <= TRANSLATES
+    reconstructs = figures["demi-cycle"] <= RECONSTRUCTS
+    if not translates and not reconstructs:
+        return "±"
+    return "+++" if translates and reconstructs else "++"
+
+
+def _efficiencies(rows: Sequence[Row]) -> Table:
+    """How many times fewer matched scenes each model needs than `tr`."""
+    lines = []
+    for row in rows:
+        condition = row.condition
+        if row.metric != "ratio" or condition["model"] == "tr":
+            continue
+        ratio = f"{row.measured:.2f} ({row.low:.2f} to {row.high:.2f})"
+        marks = ""
+        if condition.get("at_least"):
+            marks += "> "
+        if condition.get("at_most"):
+            marks += "< "
+        direction = condition["of"].replace("->", " to ")
+        published = "4 to 7" if row.published else ""
+        lines.append((*_setup(row), condition["model"], direction, marks + ratio, published))
+    headers = (*SETUP, "model", "translation", "times fewer pairs than tr (interval)", "published")
+    note = (
+        "A level that a model reaches with the fewest scenes tried, or never, counts as if with the"
+        " fewest or the most, and is marked by > or <."
+    )
+    return Table("Label efficiency", headers, lines, note)
+
+
+def _units(rows: Sequence[Row]) -> Table:
+    """Translation errors in the attributes' units."""
+    errors: dict[tuple[str, ...], list[str]] = {}
+    for line, of_model in _judged(rows).items():
+        for row in of_model:
+            if row.condition["kind"] == "units":
+                direction = row.condition["of"].replace("->", " to ")
+                error = f"{row.metric.replace('_', ' ')} {row.measured:.3g}"
+                errors.setdefault((*line, direction), []).append(error)
+    lines = [(*line, ", ".join(of_line)) for line, of_line in errors.items()]
+    headers = (*SETUP, "pairs", "model", "translation", "errors")
+    note = (
+        "Medians of pixels or meters, of degrees, and of color channels (of 255); for the shape the"
+        " fraction wrong, for captions the fraction true."
+    )
+    return Table("Translation errors in the units of the attributes", headers, lines, note)
+
+
+def figures(results: Mapping["Translation", Any]) -> list[Figure]:
+    """Draw one figure for each scene and setup."""
+    return [_figure(grid) for grid in grids_of(results)]
+
+
+def _figure(grid: Grid) -> Figure:
+    """Error and alignment against the number of pairs."""
+    pairs, directions = grid.pairs, grid.directions
+
+    def draw_figure(panel: Any, **wanted: Any) -> None:
+        for index, model in enumerate(grid.models):
+            values = []
+            for count in pairs:
+                runs = grid.runs[model, count]
+                values.append([mean_value(run, {"test": "reset", **wanted}) for run in runs])
+            band(panel, pairs, values, f"C{index}", marker="o", markersize=3, label=model)
+        panel.set(xscale="log", xlabel="matched scenes N")
+        panel.set_xticks(pairs, [f"{number:,}" for number in pairs], fontsize=8)
+        panel.minorticks_off()
+
+    def draw(axes: Any) -> None:
+        panels = list(axes.ravel())
+        for panel, (source, target) in zip(panels, directions, strict=False):
+            draw_figure(panel, kind="translation", source=source, target=target)
+            error = "squared error, of standard deviations"
+            panel.set(title=f"{source}->{target}", yscale="log", ylabel=error)
+        last = panels[len(directions)]
+        draw_figure(last, kind="retrieval")
+        last.set(title="alignment", ylabel="R@1 of 1,000", ylim=(-0.02, 1.02))
+        for panel in panels[len(directions) + 1 :]:
+            panel.set_axis_off()
+        panels[0].legend(fontsize=7)
+        title = f"{grid.scene}: translation on held-out scenes, z of {grid.width}"
+        panels[0].figure.suptitle(title)
+
+    columns = min(4, len(directions) + 1)
+    lines = -(-(len(directions) + 1) // columns)
+    name = f"translation_{grid.scene}_{len(grid.modalities)}_z{grid.width}_{grid.steps}"
+    return Figure(name, draw, width=4.4 * columns, height=4 * lines, columns=columns, lines=lines)
+
+
+def quoted(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the figures that the page quotes."""
+    four, ours = "tr+cont+dcy+cy", "tr+cont+dcy+bt"
+    two, three = ["image", "attributes"], ["image", "attributes", "language"]
+    forth, back = "image->attributes", "attributes->image"
+    wanted = {
+        "four_shapes": ("simple_shapes", four, two, 12, 2500, forth),
+        "ours_shapes": ("simple_shapes", ours, two, 12, 2500, forth),
+        "four_factory": ("factory", four, two, 12, 2500, forth),
+        "ours_factory": ("factory", ours, two, 12, 2500, forth),
+        "ours_factory_back": ("factory", ours, two, 12, 2500, back),
+        "ours_all": ("simple_shapes", ours, two, 12, 2500, "all"),
+        "ours_all_factory": ("factory", ours, two, 12, 2500, "all"),
+        "long_forth": ("simple_shapes", ours, two, 32, 7500, forth),
+        "long_back": ("simple_shapes", ours, two, 32, 7500, back),
+        "four_back_z32": ("simple_shapes", four, two, 32, 2500, back),
+        "fusion_back_z32": ("simple_shapes", "fusion", two, 32, 2500, back),
+    }
+    figures = {}
+    for name, (scene, model, modalities, width, steps, of) in wanted.items():
+        about = {"modalities": modalities, "width": width, "steps": steps, "model": model, "of": of}
+        row = find_row(rows, "ratio", scene, **about)
+        figures[name] = f"{row.measured:.1f}"
+        figures[f"{name}_range"] = f"{row.low:.1f} to {row.high:.1f}"
+    ratios = []
+    for row in rows:
+        of_ours = row.metric == "ratio" and row.matches(modalities=three, model=ours)
+        if of_ours and row.condition["of"] != "all":
+            ratios.append(row.measured)
+    return figures | {"three_low": f"{min(ratios):.1f}", "three_high": f"{max(ratios):.1f}"}
