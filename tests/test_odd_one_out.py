@@ -32,7 +32,7 @@ def test_models_are_trained_once_and_judged_on_every_modality(tiny, tmp_path, mo
     trained, train = [], models.train_workspaces
 
     def counted(config, latents, pairs, seeds, plan):
-        trained.append((tuple(config.losses), len(pairs[0]), tuple(seeds)))
+        trained.append((tuple(plan.losses), len(pairs[0]), tuple(seeds)))
         return train(config, latents, pairs, seeds, plan)
 
     monkeypatch.setattr(models, "train_workspaces", counted)

@@ -1,5 +1,5 @@
-"""The translation and classification benchmarks, at a size that takes seconds: cells, rows, resuming
-and bad arguments."""
+"""The translation and classification benchmarks, at a size that takes seconds: cells, rows,
+resuming and bad arguments."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_the_grid_is_trained_once_for_both_benchmarks(tiny, tmp_path, monkeypatc
     trained, train = [], models.train_workspaces
 
     def counted(config, latents, pairs, seeds, plan):
-        trained.append((tuple(config.losses), len(pairs[0]), tuple(seeds)))
+        trained.append((tuple(plan.losses), len(pairs[0]), tuple(seeds)))
         return train(config, latents, pairs, seeds, plan)
 
     monkeypatch.setattr(models, "train_workspaces", counted)
