@@ -49,6 +49,22 @@ def test_contrastive_of_a_batch_of_one_is_zero():
     assert losses.contrastive(one, one, torch.tensor(1.0)).item() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_temperature_is_clamped_as_in_clip():
+    torch.manual_seed(0)
+    codes, others = torch.randn(8, 4), torch.randn(8, 4)
+    at_100 = losses.contrastive(codes, others, torch.tensor(math.log(100.0)))
+    for log_scale in (5.0, 89.0, math.inf):
+        assert losses.contrastive(codes, others, torch.tensor(log_scale)) == at_100
+    assert losses.contrastive(codes, others, torch.tensor(math.log(99.0))) != at_100
+
+
+def test_the_table_holds_every_loss_of_the_presets():
+    paired = {"translation", "contrastive", "broadcast"}
+    assert paired == losses.PAIRED_LOSSES
+    assert {name for preset in losses.PRESETS.values() for name in preset} == set(losses.LOSSES)
+    assert all(losses.LOSSES[name].name == name for name in losses.LOSSES)
+
+
 def test_contrastive_prefers_the_matched_order():
     codes = torch.eye(4)
     matched = losses.contrastive(codes, codes, torch.tensor(2.0))

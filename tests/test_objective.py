@@ -1,4 +1,4 @@
-"""Workspaces and their losses: terms against numbers worked out by hand, stacks against single runs, wrong input."""
+"""Workspaces and their losses: terms by hand, stacks against single runs, and wrong input."""
 
 import os
 import signal

@@ -124,6 +124,10 @@ def test_sentences_as_they_come(gw):
         ({"microphone": np.zeros(4, np.int16)}, "microphone is int16 of shape"),
         ({"camera-left": np.zeros((26, 18, 3), np.uint8)}, r"camera-left is uint8 .*\(18, 26, 3\)"),
         ({"pose": np.array([0.0, np.nan, 0.0])}, "pose hold NaN.*give finite numbers$"),
+        (
+            {"pose": np.array([0.0, 1e38, 0.0])},
+            "pose holds 1e.38, which is 1e.38 standard deviations",
+        ),
         ({"said": np.array(7)}, "said is int64 of shape .*give a sentence"),
         (
             {"image": np.zeros((18, 26, 3), np.uint8)},

@@ -17,6 +17,7 @@ from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
 from gw_agents.workspace.latent_noise import corrupt, draw_directions
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_agents.workspace.objective import random_weights
+from gw_envs.errors import InputError
 
 LATENTS = {"image": 5, "attributes": 4, "language": 3}
 
@@ -153,7 +154,7 @@ def test_random_weights_sum_to_one_and_half_name_one_modality():
 
 
 def test_attention_learns_to_leave_the_noisy_modality():
-    """Two modalities that both hold the class: attention must beat the even mean by far under noise."""
+    """Two modalities that both hold the class: under noise, attention must beat the even mean."""
     torch.manual_seed(0)
     widths = {"image": 3, "attributes": 3}
     workspace = Workspace(GWConfig(widths, z_width=3, hidden=8))
@@ -183,7 +184,7 @@ def test_attention_learns_to_leave_the_noisy_modality():
 
 
 def aligned():
-    """Three modalities that say the same, each decoded from the code of any: the identity all over."""
+    """Make three modalities that say the same, each decoded from the code of any: identities."""
     torch.manual_seed(0)
     widths = dict.fromkeys(LATENTS, 4)
     workspace = Workspace(GWConfig(widths, z_width=4, hidden=8))
@@ -252,6 +253,58 @@ def test_what_is_known_to_have_failed_has_no_weight(workspace):
         weights = attention(latents, workspace.encode(latents), workspace, failed)
         assert weights[0, 0] == 0
         assert weights.sum(1).tolist() == pytest.approx([1.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"similarity": "dto"}, "unknown similarity 'dto' .did you mean 'dot'"),
+        ({"first_query": "fuse"}, "unknown first_query 'fuse' .did you mean 'fused'"),
+        ({"evidence": True}, "unknown evidence True"),
+        ({"running_sum": "yes"}, "unknown running_sum 'yes'"),
+        ({"steps": -1}, "steps is -1: give a whole number from 0 to 100"),
+        ({"steps": 1.0}, "steps is 1.0"),
+        ({"key_width": 0}, "key_width is 0"),
+        ({"key_hidden": -1}, "key_hidden is -1"),
+        ({"z_width": None}, "z_width is None"),
+        ({"latent_widths": {"image": "12"}}, "the width of the image latent is '12'"),
+        ({"latent_widths": {"a/b": 12}}, "the key 'a/b'"),
+    ],
+)
+def test_settings_of_attention_that_make_no_sense(change, message):
+    with pytest.raises(InputError, match=message):
+        AttentionConfig(**{"latent_widths": LATENTS, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden": 0}, "hidden is 0: give a whole number of at least 1"),
+        ({"layers": -1}, "layers is -1"),
+        ({"layer_norm": "no"}, "unknown layer_norm 'no'"),
+        ({"z_width": 2.5}, "z_width is 2.5"),
+        ({"latent_widths": {"image": 0}}, "the width of the image latent is 0"),
+    ],
+)
+def test_settings_of_a_workspace_that_make_no_sense(change, message):
+    with pytest.raises(InputError, match=message):
+        GWConfig(**{"latent_widths": LATENTS, **change})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_absent_modality_says_nothing_of_the_others(workspace, preset):
+    """Weights are those of the rest, whatever stands in the place of what is absent."""
+    torch.manual_seed(1)
+    attention = Attention(AttentionConfig(LATENTS, z_width=6, **PRESETS[preset]))
+    clean = batch(50)
+    attention.calibrate(clean, workspace)
+    latents = {**batch(4), "attributes": torch.full((4, LATENTS["attributes"]), 30.0)}
+    absent = torch.tensor([[False, True, False]]).expand(4, -1)
+    weights = attention(latents, workspace.encode(latents), workspace, absent)
+    rest = {name: latents[name] for name in ("image", "language")}
+    alone = attention(rest, workspace.encode(rest), workspace)
+    assert torch.allclose(weights[:, [0, 2]], alone, atol=1e-5)
+    assert not weights[:, 1].any()
 
 
 def test_unknown_attention_preset_is_refused(workspace):
