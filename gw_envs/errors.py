@@ -65,9 +65,18 @@ def check_flag(what: str, value: Any) -> bool:
 def check_path(what: str, value: Any) -> Path:
     """Return `value` as a Path; InputError unless it is a path, or text that can be one."""
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(path, str) or not path or "\0" in path:
+    if not isinstance(path, str) or not path or not _can_be_a_path(path):
         raise InputError(f"{what} is {describe(value)}: give the path of a file or folder")
     return Path(path)
+
+
+def _can_be_a_path(text: str) -> bool:
+    """Tell whether text could name a file: no system takes a NUL or a name of over 255 bytes."""
+    try:
+        names = os.fsencode(text).replace(b"\\", b"/").split(b"/")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text and max(map(len, names)) <= 255
 
 
 def _is_finite(value: Any) -> bool:

@@ -226,12 +226,12 @@ def _labels(state: SimpleShapesState, known: NDArray[np.float32] | None) -> NDAr
     table[:, 4] = np.minimum(table[:, 4], below_a_turn)
     table[:, 5:8] = state.rgb
     if known is not None:
-        if np.shape(known) != table.shape:
-            raise InputError(
-                f"labels are {describe(known)} for {len(state)} scenes: give {table.shape}"
-            )
         largest = float(np.finfo(np.float32).max)
         known = check_array("labels", known, low=-largest, high=largest)
+        if known.shape != table.shape:
+            raise InputError(
+                f"labels of shape {known.shape} for {len(state)} scenes: give {table.shape}"
+            )
         table[:, SCENE_COLUMNS:] = known[:, SCENE_COLUMNS:]
     elif len(state):
         pixels = np.ascontiguousarray(state.rgb)[:, None]

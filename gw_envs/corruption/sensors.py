@@ -17,11 +17,21 @@ from gw_envs.corruption.kinds import (
     get_kind,
     pick,
 )
-from gw_envs.errors import InputError, check_choice, check_whole, describe, is_whole
+from gw_envs.errors import (
+    InputError,
+    check_array,
+    check_choice,
+    check_whole,
+    describe,
+    is_whole,
+)
 from gw_envs.observation import check_modalities
 
 Faults = Mapping[str, str | Sequence[str]]
 """The ways to fail: {modality: kind}, or {modality: kinds} of which one is drawn."""
+
+MAX_ROWS = 2**16
+"""The most rows of a `Corruption`, and the most other scenes."""
 
 OTHER_SCENES = 128
 """How many other scenes `other_scenes` draws by default."""
@@ -39,7 +49,7 @@ def other_scenes(
             "the kind 'other_scene' needs `others` here: give {modality: (M, ...)} from other "
             "scenes"
         )
-    count = check_whole("count", count, 1)
+    count = check_whole("count", count, 1, MAX_ROWS)
     return core.observe(core.sample(np.random.default_rng(_STREAM), count), modalities)
 
 
@@ -97,7 +107,7 @@ class Corruption:
         if at_once is not None:
             self.at_once = _check_at_once(at_once, len(faults))
         self._seed = check_whole("seed", seed)
-        self.num_rows = check_whole("num_rows", num_rows, 1)
+        self.num_rows = check_whole("num_rows", num_rows, 1, MAX_ROWS)
         self._entries = {
             name: [get_kind(name, kind) for kind in kinds] for name, kinds in self.kinds.items()
         }
@@ -167,7 +177,7 @@ class Corruption:
         if is_whole(seed):
             first = check_whole("seed", seed)
             return [first + row for row in range(self.num_rows)]
-        seeds = list(seed) if np.iterable(seed) and not isinstance(seed, str) else []
+        seeds = list(seed) if np.iterable(seed) and not isinstance(seed, str | bytes) else []
         if len(seeds) != self.num_rows:
             raise InputError(
                 f"seed is {describe(seed)}: give a whole number, or one for each of "
@@ -226,8 +236,7 @@ class Corruption:
         self._draw(rows if self.every == "step" else rows[starts])
         corrupted = dict(observation)
         for name in self.modalities:
-            values = np.array(observation[name])
-            self._check_values(name, values, len(rows))
+            values = self._checked_copy(name, observation[name], len(rows))
             shape = (-1, *[1] * (values.ndim - 1))
             previous = np.where(starts.reshape(shape), values, self._previous[name][rows])
             self._corrupt(name, values, rows, previous)
@@ -240,13 +249,15 @@ class Corruption:
         self({name: np.asarray(observation[name])[rows] for name in self.modalities}, rows)
         return {**observation, **{name: rows.copy() for name, rows in self._previous.items()}}
 
-    def _check_values(self, name: str, values: NDArray, count: int) -> None:
-        room = self._previous[name]
-        if values.shape != (count, *room.shape[1:]) or values.dtype != room.dtype:
+    def _checked_copy(self, name: str, rows: Any, count: int) -> NDArray:
+        """Return a copy of `count` observations; InputError if they are not as in the space."""
+        values, blank = np.array(check_array(name, rows)), self._previous[name]
+        if values.shape != (count, *blank.shape[1:]) or values.dtype != blank.dtype:
             raise InputError(
                 f"{name} is {describe(values)}: give {count} rows as in the observation space, "
-                f"{room.dtype} of shape {room.shape[1:]}"
+                f"{blank.dtype} of shape {blank.shape[1:]}"
             )
+        return values
 
     def _draw(self, rows: NDArray[np.int64]) -> None:
         """Draw what happens to `rows`, each from its own generator."""

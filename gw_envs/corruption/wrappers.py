@@ -40,10 +40,11 @@ class CorruptObservation(gym.ObservationWrapper, RecordConstructorArgs):
         if not isinstance(env, gym.Env):
             raise InputError(f"env is {describe(env)}: give an environment")
         check_keys("the arguments of CorruptObservation", arguments, _ARGUMENTS)
+        core = getattr(env.unwrapped, "core", None)
+        corruption = Corruption(env.observation_space, faults, core=core, **arguments)
         RecordConstructorArgs.__init__(self, faults=faults, **arguments)
         gym.ObservationWrapper.__init__(self, env)
-        core = getattr(env.unwrapped, "core", None)
-        self.corruption = Corruption(env.observation_space, faults, core=core, **arguments)
+        self.corruption = corruption
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from lark import Lark, Token, UnexpectedInput
 from numpy.typing import NDArray
 
-from gw_envs.errors import InputError, InputTypeError, describe
+from gw_envs.errors import InputError, InputTypeError, check_choice, check_whole, describe
 from gw_envs.language.grammar import Grammar, Item, Phrase, article, split
 from gw_envs.language.registry import grammar_of_scene, grammar_of_state
 from gw_envs.language.vocabulary import VOCABULARY
@@ -29,7 +29,10 @@ class Claim:
     text: str
 
     def holds(self, state: Any) -> NDArray[np.bool_]:
-        """Return (N,) whether each state is in the region that the claim names."""
+        """Return (N,) whether each state is in the region that the claim names.
+
+        Raises InputError if the states' scene has no such slot, variant or meaning.
+        """
         grammar = grammar_of_state(state)
         return grammar.meanings(state.batched())[:, _column(grammar, self)] == self.meaning
 
@@ -136,15 +139,16 @@ def _checked_text(sentence: Any) -> str:
 
 def _column(grammar: Grammar, claim: Claim) -> int:
     """Return the column of the grammar's `meanings` that tells whether a claim holds."""
-    names = [slot.name for slot in grammar.slots]
-    if claim.slot not in names:
-        raise InputError(
-            f"nothing in {grammar.scene} has a {claim.slot}: it has {', '.join(names)}"
-        )
-    column = (names.index(claim.slot), claim.variant)
-    if column not in grammar.columns:
-        raise InputError(f"{claim.slot} has no variant {describe(claim.variant)}")
-    return grammar.columns.index(column)
+    slots = {slot.name: (number, slot) for number, slot in enumerate(grammar.slots)}
+    if not isinstance(claim.slot, str) or claim.slot not in slots:
+        name = describe(claim.slot, LONGEST_WORD).strip("'")
+        raise InputError(f"nothing in {grammar.scene} has a {name}: it has {', '.join(slots)}")
+    number, slot = slots[claim.slot]
+    variants = {variant.name: variant for variant in slot.variants}
+    check_choice(f"variant of {claim.slot}", claim.variant, variants)
+    last = len(variants[claim.variant].wordings) - 1
+    check_whole(f"meaning of a {claim.slot}", claim.meaning, 0, last)
+    return grammar.columns.index((number, claim.variant))
 
 
 def _symbol(item: Item, grammar: Grammar) -> str:
