@@ -1,4 +1,4 @@
-"""Progress bars for what may take long."""
+"""Shows progress bars for work that may take long."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,5 +9,8 @@ from tqdm import tqdm
 def progress(
     items: Iterable[Any] | None, text: str, total: int | None = None, unit: str = "batch"
 ) -> tqdm:
-    """A bar over `items`, or to be moved by hand; it appears after three seconds, and only on a terminal."""
+    """Return a bar over `items`, or one to update by hand if `items` is None.
+
+    It appears after three seconds, and only on a terminal.
+    """
     return tqdm(items, total=total, desc=text, unit=unit, delay=3, disable=None, leave=False)

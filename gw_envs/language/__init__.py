@@ -1,4 +1,9 @@
-"""Captions: what a scene's state says in words, as token ids or as sentences, and what a sentence claims of a state."""
+"""Captions of scenes: written from states, read back as claims, and judged.
+
+`tokens`, `sentences`, `plain_tokens` and `paraphrases` write captions of states. `parse` reads a
+sentence as claims; `caption_truth` and `captions_true` judge sentences by states. `VOCABULARY`
+turns sentences into token ids (`encode`) and back (`decode`, `decode_rows`).
+"""
 
 from gw_envs.language.decoding import CaptionDecoder
 from gw_envs.language.parser import Claim, caption_truth, captions_true, parse

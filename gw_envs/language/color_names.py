@@ -1,6 +1,7 @@
-"""Names of colors: a selection from the XKCD color survey, and the nearest of them to any color.
+"""Names colors: a selection from the XKCD color survey, of which the nearest one is taken.
 
-The survey's values are read from matplotlib when the first caption is written, since importing it is slow.
+The survey's values are read from matplotlib when the first caption is written, since importing it
+is slow.
 """
 
 from functools import cache
@@ -19,16 +20,17 @@ orange, dark orange, light orange, burnt orange, reddish orange, peach, apricot,
 yellow, light yellow, pale yellow, lemon yellow, mustard yellow, gold,
 green, dark green, light green, pale green, lime green, neon green, chartreuse, yellow green,
 olive, olive green, dark olive green, light olive, sea green, dark sea green, light sea green,
-grass green, mint green, emerald green, jade green, moss green, sage green, army green, spring green, kelly green,
-apple green, avocado green, fern green, leaf green, seafoam green, dusty green,
-teal, dark teal, light teal, turquoise, dark turquoise, light turquoise, aqua, aquamarine, cyan, dark cyan,
-light cyan, blue green, dusty teal,
+grass green, mint green, emerald green, jade green, moss green, sage green, army green,
+spring green, kelly green, apple green, avocado green, fern green, leaf green,
+seafoam green, dusty green, teal, dark teal, light teal, turquoise, dark turquoise,
+light turquoise, aqua, aquamarine, cyan, dark cyan, light cyan, blue green, dusty teal,
 blue, dark blue, light blue, pale blue, navy blue, royal blue, sky blue, baby blue, steel blue,
 slate blue, cobalt blue, cornflower blue, azure, cerulean, denim blue, blue gray, ice blue, indigo,
 dusty blue, periwinkle, light periwinkle,
-purple, dark purple, light purple, violet, light violet, lavender, light lavender, lilac, mauve, plum,
-amethyst, dark mauve, orchid, magenta, dark magenta, fuchsia, dusty purple, blue violet,
-pink, light pink, dark pink, hot pink, bright pink, pale pink, rose, dusty rose, deep pink, salmon pink, dusty pink,
+purple, dark purple, light purple, violet, light violet, lavender, light lavender, lilac, mauve,
+plum, amethyst, dark mauve, orchid, magenta, dark magenta, fuchsia, dusty purple, blue violet,
+pink, light pink, dark pink, hot pink, bright pink, pale pink, rose, dusty rose, deep pink,
+salmon pink, dusty pink,
 gray, light gray, dark gray, silver, slate gray, warm gray, greenish gray, purplish gray, white
 """
 
@@ -38,18 +40,16 @@ COLORS = tuple(" ".join(name.split()) for name in _NAMES.split(","))
 
 @cache
 def palette() -> NDArray[np.int64]:
-    """(len(COLORS), 3) the RGB values of the names, 0-255."""
+    """Return the RGB values of the names, (len(COLORS), 3) in 0-255."""
     from matplotlib.colors import XKCD_COLORS
 
     values = [str(XKCD_COLORS["xkcd:" + name.replace("gray", "grey")]) for name in COLORS]
-    return np.array(
-        [[int(value[k : k + 2], 16) for k in (1, 3, 5)] for value in values], dtype=np.int64
-    )
+    return np.array([list(bytes.fromhex(value[1:])) for value in values], dtype=np.int64)
 
 
 @compiled()
 def nearest(red, green, blue, values):  # pragma: no cover - compiled
-    """The row of `values` (K, 3) nearest to a color in RGB, the first of equals."""
+    """Return the row of `values` (K, 3) that is nearest to a color in RGB, the first of equals."""
     best, closest = 0, np.int64(1) << 40
     for k in range(len(values)):
         distance = (
@@ -65,4 +65,4 @@ COLOR = Slot(
     (Variant("name", tuple((name, f"{name} colored") for name in COLORS)),),
     (("name", "name"),),
 )
-"""The color slot, the same in every scene."""
+"""The color slot of every scene."""

@@ -1,8 +1,9 @@
-"""What a scene's captions are made of: slots, their meanings, the wordings of each meaning, and sentence structures.
+"""The grammar of captions as data: slots, their meanings, wordings, and sentence structures.
 
-A *slot* is something every caption states (a color, a place). A *variant* is one way of cutting what the slot is about
-into numbered *meanings*, each a region of state space (a 3 x 3 or a 7 x 7 grid of places). Each meaning has wordings.
-Everything here is data: `writer` turns it into token ids, `parser` into a parser, `vocabulary` into a list of words.
+A *slot* is something that every caption states (a color, a place). A *variant* divides the states
+into numbered *meanings*, each a region of state space (a 3 x 3 or a 7 x 7 grid of places). Each
+meaning has wordings. `writer` turns this data into token ids, `parser` into a parser, `vocabulary`
+into a list of words.
 """
 
 import re
@@ -21,37 +22,39 @@ Wordings = tuple[tuple[str, ...], ...]
 
 
 def split(text: str) -> list[str]:
-    """The lower-case words of a text, each comma and full stop (and any other sign) on its own."""
+    """Return the lower-case words of a text; each comma, full stop or other sign stands alone."""
     return _WORD.findall(text.lower())
 
 
 def article(phrase: str) -> str:
-    """`a` or `an`, whichever goes before the phrase: no phrase here starts with a silent h or a u as in `unit`."""
+    """Return the article of a phrase; no phrase here begins with a silent h or a u as in `unit`."""
     return "an" if phrase[0] in "aeiou" else "a"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One granularity of a slot: a partition of state space into numbered meanings, and how each is said."""
+    """One granularity of a slot: numbered meanings that divide the states, and their wordings."""
 
     name: str
     wordings: Wordings
-    """Wording 0 is the plain one; wording k of every meaning is in the same style wherever the counts are equal."""
+    """Wording 0 is the plain one. Wording k of every meaning has the same style, if all meanings
+    have equally many."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Something every caption of a scene states."""
+    """Something that every caption of a scene states."""
 
     name: str
     variants: tuple[Variant, ...]
     preferences: tuple[tuple[str, str], ...]
-    """The granularities to choose from: a variant, and the one to use where the first has no meaning."""
+    """The granularities to choose from: a variant, and the one that replaces it where it has no
+    meaning."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One piece of a sentence structure: a word, or a slot's phrase, possibly with its article."""
+    """One piece of a sentence structure: a word, or a slot's phrase, with or without article."""
 
     word: str = ""
     slot: int = -1
@@ -60,7 +63,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One wording: `text` says that `meaning` holds in the variant numbered `column` of the slot numbered `slot`."""
+    """One wording: `text` says that `meaning` holds in variant number `column`, of slot `slot`."""
 
     slot: int
     column: int
@@ -76,13 +79,14 @@ class Grammar:
     scene: str
     slots: tuple[Slot, ...]
     structures: tuple[str, ...]
-    """Sentences with `{slot}` or `{a slot}`, which puts the article in front. The first one is the plain one."""
+    """Sentences with `{slot}`, or `{a slot}` for a phrase with its article. The first is plain."""
     meanings: Callable[[Any], NDArray]
-    """state -> (N, C) int64, the meaning in each column (a variant of a slot, in order); -1 where it has none."""
+    """state -> (N, C) int64, the meaning in each column, which is a variant of a slot; -1 where it
+    has none."""
 
     @cached_property
     def columns(self) -> tuple[tuple[int, str], ...]:
-        """(slot number, variant name) of each column of `meanings`."""
+        """The slot number and variant name of each column of `meanings`."""
         return tuple(
             (number, variant.name)
             for number, slot in enumerate(self.slots)
@@ -91,17 +95,16 @@ class Grammar:
 
     @cached_property
     def items(self) -> tuple[tuple[Item, ...], ...]:
-        """The structures, taken apart."""
+        """The pieces of each structure."""
         return tuple(tuple(self._items(structure)) for structure in self.structures)
 
     def _items(self, structure: str) -> Iterator[Item]:
         names = [slot.name for slot in self.slots]
         for with_article, slot, word, sign in _ITEM.findall(structure.lower()):
-            yield (
-                Item(slot=names.index(slot), article=bool(with_article))
-                if slot
-                else Item(word=word or sign)
-            )
+            if slot:
+                yield Item(slot=names.index(slot), article=bool(with_article))
+            else:
+                yield Item(word=word or sign)
 
     @cached_property
     def phrases(self) -> tuple[Phrase, ...]:
@@ -115,6 +118,6 @@ class Grammar:
         )
 
     def words(self) -> set[str]:
-        """Every word and sign the captions use, both articles included."""
+        """Return every word and sign of the captions, both articles included."""
         fixed = {item.word for items in self.items for item in items if item.word}
         return fixed.union({"a", "an"}, *(split(phrase.text) for phrase in self.phrases))

@@ -1,6 +1,7 @@
-"""Places and directions: the regions of a plane that captions name, and the words they share.
+"""Places and directions: the regions of a plane that captions name, and their wordings.
 
-Grids number their cells by row, then column, from the bottom left; directions go counter-clockwise from straight up.
+Grids number their cells by row, then column, from the bottom left; directions go counter-clockwise
+from straight up.
 """
 
 import numpy as np
@@ -16,18 +17,18 @@ _TURNS = ("up", "left", "down", "right")
 
 @compiled()
 def cell(value, low, high, count):  # pragma: no cover - compiled
-    """Which of `count` equal parts of [low, high] holds `value`; values outside belong to the outermost parts."""
+    """Return which of `count` equal parts of [low, high] holds `value`, clipped to the range."""
     return min(max(int(np.floor((value - low) / (high - low) * count)), 0), count - 1)
 
 
 @compiled()
 def sector(angle, count):  # pragma: no cover - compiled
-    """Which of `count` equal sectors holds an angle in radians; sector 0 is centred on 0."""
+    """Return which of `count` equal sectors holds an angle in radians; 0 is centered on 0."""
     return int(np.floor(angle / (2.0 * np.pi) * count + 0.5)) % count
 
 
 def _coarse_direction(number: int) -> tuple[str, ...]:
-    """Wordings of one of 8 sectors: compass point, with article, side or corner, and what it is turned toward."""
+    """Return the wordings of one of 8 sectors: as a compass point, and as a side or corner."""
     first, second = number // 2, (number // 2 + 1) % 4
     if number % 2 == 0:
         point, side = _POINTS[first], _SIDES[first]
@@ -45,7 +46,7 @@ def _coarse_direction(number: int) -> tuple[str, ...]:
 
 
 def _fine_direction(number: int) -> tuple[str, ...]:
-    """Wordings of one of 16 sectors, in the order of the coarse ones."""
+    """Return the wordings of one of 16 sectors, in the order of the coarse ones."""
     first, second = number // 4, (number // 4 + 1) % 4
     vertical, horizontal = (first, second) if first % 2 == 0 else (second, first)
     diagonal = _POINTS[vertical] + _POINTS[horizontal]
@@ -79,7 +80,7 @@ DIRECTIONS = (
     Variant("coarse", tuple(_coarse_direction(number) for number in range(8))),
     Variant("fine", tuple(_fine_direction(number) for number in range(16))),
 )
-"""8 sectors of 45 degrees and 16 of 22.5, each centred on its direction; as compass points or as sides and corners."""
+"""8 sectors of 45 degrees and 16 of 22.5, each with its direction in the middle."""
 
 DIRECTION_PREFERENCES = (("coarse", "coarse"), ("fine", "fine"))
 
@@ -96,7 +97,7 @@ _DEGREES = ("far ", "", "slightly ", "", "slightly ", "", "far ")
 
 
 def _compass_cell(row: int, column: int) -> str:
-    """`far north and slightly west of the center`."""
+    """Return a place such as `far north and slightly west of the center`."""
     parts = []
     if row != 3:
         parts.append(_DEGREES[row] + ("south" if row < 3 else "north"))
@@ -108,7 +109,7 @@ def _compass_cell(row: int, column: int) -> str:
 def _by_the_center(
     degree: str, row: int, column: int, steps: tuple[str, str], toward: tuple[str, str]
 ) -> str:
-    """`just above and to the left of the center`: the eight cells around the middle one."""
+    """Return a place next to the middle, such as `just above and to the left of the center`."""
     side = "left" if column < 3 else "right"
     if row == 3:
         return f"{degree} {side} of the center"
@@ -118,31 +119,25 @@ def _by_the_center(
 
 
 def fine_grid(rows: tuple[str, ...], steps: tuple[str, str], toward: tuple[str, str]) -> Variant:
-    """The 7 x 7 grid of places.
+    """Return the 7 x 7 grid of places.
 
     Args:
-        rows: how each of the seven rows is said, from the bottom.
-        steps: what goes before `the center` for the places under and over it, such as `below` and `above`.
+        rows: the wording of each of the seven rows, from the bottom.
+        steps: the words before `the center` for the places under and over it, such as `below` and
+            `above`.
         toward: the same before `and to the left of the center`.
     """
-    cells = []
-    for row in range(7):
-        for column in range(7):
-            compass = _compass_cell(row, column)
-            if row == column == 3:
-                texts = ("right in the center", "at the very center", "right in the middle")
-            elif abs(row - 3) <= 1 and abs(column - 3) <= 1:
-                near = [
-                    _by_the_center(degree, row, column, steps, toward)
-                    for degree in ("just", "slightly")
-                ]
-                texts = (near[0], compass, near[1])
-            else:
-                joint = " and " if column in (2, 4) else " "
-                texts = (
-                    rows[row] + joint + _COLUMNS[column],
-                    compass,
-                    f"{_COLUMNS[column]} and {rows[row]}",
-                )
-            cells.append(texts)
-    return Variant("fine", tuple(cells))
+
+    def wordings(row: int, column: int) -> tuple[str, ...]:
+        compass = _compass_cell(row, column)
+        if row == column == 3:
+            return "right in the center", "at the very center", "right in the middle"
+        if abs(row - 3) <= 1 and abs(column - 3) <= 1:
+            just = _by_the_center("just", row, column, steps, toward)
+            slightly = _by_the_center("slightly", row, column, steps, toward)
+            return just, compass, slightly
+        joint = " and " if column in (2, 4) else " "
+        across = _COLUMNS[column]
+        return rows[row] + joint + across, compass, f"{across} and {rows[row]}"
+
+    return Variant("fine", tuple(wordings(cell // 7, cell % 7) for cell in range(49)))

@@ -28,7 +28,7 @@ class Vocabulary:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Every word by its id: the special ones, then those of all scenes in alphabetical order."""
+        """Every word by its id: special ones, then those of all scenes in alphabetical order."""
         known = set().union(*(grammar_of_scene(scene).words() for scene in SCENES))
         words = (*_SPECIAL, *sorted(known))
         assert len(words) <= MAX_VOCABULARY, f"{len(words)} words exceed {MAX_VOCABULARY} ids"
