@@ -1,14 +1,15 @@
 """The one table of scenes: their names, environment ids, attribute fields and image sizes.
 
-Everything else of a scene is found by convention: its package is `gw_envs.NAME`, which holds `captions.GRAMMAR`,
-`state.PREFIXState` and `env.PREFIXCore`, `env.PREFIXEnv`, `env.PREFIXVectorEnv`.
+Everything else of a scene is found by convention: its package is `gw_envs.NAME`, which holds
+`captions.GRAMMAR`, `state.PREFIXState` and `env.PREFIXCore`, `env.PREFIXEnv`,
+`env.PREFIXVectorEnv`.
 """
 
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from gw_envs.errors import InputError
+from gw_envs.errors import InputError, describe
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,17 @@ _BY_ID = {scene.env_id: scene for scene in SCENES.values()}
 
 
 def find_scene(name: str) -> Scene | None:
-    """The scene of that name or of that environment id, with or without a `gw_envs:` before it; None if unknown."""
-    own = str(name).removeprefix("gw_envs:")
+    """Return the scene of a name or id, with or without `gw_envs:` before it; None if unknown."""
+    own = name.removeprefix("gw_envs:") if isinstance(name, str) else ""
     return SCENES.get(own) or _BY_ID.get(own)
 
 
 def get_scene(name: str) -> Scene:
-    """The scene of that name or environment id; ValueError naming the known ones if there is none."""
+    """Return the scene of a name or environment id; InputError naming the known ones otherwise."""
     scene = find_scene(name)
     if scene is None:
         raise InputError(
-            f"unknown scene {name!r}: the scenes are {', '.join(SCENES)}, "
+            f"unknown scene {describe(name)}: the scenes are {', '.join(SCENES)}, "
             f"and their ids {', '.join(ENV_IDS)}"
         )
     return scene

@@ -439,6 +439,27 @@ def test_stable_baselines_rows_equal_single_environments(every):
         venv.close()
 
 
+@rhythms
+def test_rows_of_a_reset_mask_begin_anew_and_the_others_keep_what_they_show(every):
+    arguments = {"every": every, "severity": (0.1, 1.0), "at_once": 2}
+    faults = {**EVERYTHING, "language": ("dropped", "shuffled")}
+    env = CorruptVectorObservation(gym.make_vec(SHAPES, num_envs=3), faults, **arguments)
+    env.reset(seed=3)
+    before = env.step([0, 1, 2])[0]
+    mask = np.array([False, True, False])
+    after = env.reset(seed=8, options={"reset_mask": mask})[0]
+    single = CorruptObservation(gym.make(SHAPES), faults, **arguments)
+    first = single.reset(seed=9)[0]  # row 1 has the seed 8 + 1
+    for name, values in after.items():
+        assert np.array_equal(values[~mask], before[name][~mask])
+        assert np.array_equal(values[1], first[name])
+    later = env.step([0, 1, 2])[0]
+    expected = single.step(1)[0]
+    assert all(np.array_equal(later[name][1], expected[name]) for name in later)
+    env.close()
+    single.close()
+
+
 # What wrong input is told.
 
 

@@ -21,6 +21,7 @@ from gw_envs.errors import (
     InputError,
     check_array,
     check_choice,
+    check_seeds,
     check_whole,
     describe,
     is_whole,
@@ -162,28 +163,13 @@ class Corruption:
 
         An int `seed` gives row i the seed `seed + i`; a list has one for each row, None for none.
         """
-        seeds = self._row_seeds(seed)
+        seeds = check_seeds(seed, self.num_rows)
         started = np.arange(self.num_rows) if rows is None else np.asarray(rows)
         for row in started:
             row_seed = seeds[row]
             if row_seed is not None:
                 self._rngs[row] = np.random.default_rng((_STREAM, self._seed, row_seed))
         self._starts[started] = True
-
-    def _row_seeds(self, seed: Any) -> list[int | None]:
-        """Return the seed of each row; InputError if they are none."""
-        if seed is None:
-            return [None] * self.num_rows
-        if is_whole(seed):
-            first = check_whole("seed", seed)
-            return [first + row for row in range(self.num_rows)]
-        seeds = list(seed) if np.iterable(seed) and not isinstance(seed, str | bytes) else []
-        if len(seeds) != self.num_rows:
-            raise InputError(
-                f"seed is {describe(seed)}: give a whole number, or one for each of "
-                f"{self.num_rows} rows"
-            )
-        return [None if one is None else check_whole("seed", one) for one in seeds]
 
     def begin(self, rows: NDArray) -> None:
         """Take the next observation of `rows`, indices or a mask, as the first of an episode."""
