@@ -30,6 +30,7 @@ from benchmarks.common import Cells, Row, alone, figure, interval, make_row, tab
 from benchmarks.engines import Sweep, Task
 from gw_agents.acting.agent import Agent
 from gw_agents.acting.evaluation import evaluate, run_episodes
+from gw_agents.acting.spec import AgentSpec
 from gw_agents.checkpoint import fingerprint
 from gw_agents.command import run_command
 from gw_agents.pretrain import Folders, WorkspaceTraining
@@ -130,13 +131,11 @@ def contrastive_weights(scene: str, out: Path) -> Path:
 def agent_of(scene: str, encoder: str, source: str, seed: int, steps: int, out: Path) -> Agent:
     """A trained agent; its run is resumed if there is one."""
     weights = str(contrastive_weights(scene, out)) if encoder == "contrastive" else None
+    policy_input: Any = "gw" if encoder == "contrastive" else encoder
     config = TrainConfig(
-        IDS[scene],
-        SOURCES[source],
-        "gw" if encoder == "contrastive" else encoder,
+        AgentSpec(IDS[scene], SOURCES[source], policy_input, weights=weights),
         seed=seed,
-        steps=steps,  # type: ignore[arg-type]
-        weights=weights,
+        steps=steps,
         out=out / "agents" / f"{scene}_{encoder}_{source}_{seed}",
     )
     return train(config, quiet=True)
@@ -175,9 +174,7 @@ def measure_without(
     for lost, attention in product(MODALITIES, (None, "best")):
         rest = [name for name in MODALITIES if name != lost]
         shown = agent.represent(rest, attention=attention)
-        score = evaluate(
-            agent, episodes=episodes, split="test", modalities=rest, representation=shown
-        )
+        score = evaluate(agent, episodes, "test", representation=shown)
         found[f"{lost}, attention {attention or 'none'}"] = score.summary()
     return found
 

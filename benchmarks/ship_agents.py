@@ -21,18 +21,21 @@ if __name__ == "__main__":
 from benchmarks.common import table
 from gw_agents.acting.agent import Agent
 from gw_agents.acting.evaluation import evaluate
+from gw_agents.acting.spec import AgentSpec
 from gw_agents.command import run_command
 from gw_agents.train import TrainConfig, train
 from gw_envs.assets import asset_path
 from gw_envs.observation import MODALITIES
 
 AGENTS = {
-    "simple_shapes": TrainConfig("GWSimpleShapes-v0", ("image",), steps=200_000),
-    "factory": TrainConfig("GWFactory-v0", ("image",), steps=100_000),
+    "simple_shapes": TrainConfig(AgentSpec("GWSimpleShapes-v0", ("image",)), steps=200_000),
+    "factory": TrainConfig(AgentSpec("GWFactory-v0", ("image",)), steps=100_000),
     "simple_shapes_fused": TrainConfig(
-        "GWSimpleShapes-v0", MODALITIES, attention="best", steps=200_000
+        AgentSpec("GWSimpleShapes-v0", MODALITIES, attention="best"), steps=200_000
     ),
-    "factory_fused": TrainConfig("GWFactory-v0", MODALITIES, attention="best", steps=100_000),
+    "factory_fused": TrainConfig(
+        AgentSpec("GWFactory-v0", MODALITIES, attention="best"), steps=100_000
+    ),
 }
 """How each is trained: from images, or from all modalities fused by attention."""
 NEEDED = 0.9

@@ -1,64 +1,72 @@
-"""Score an agent in held-out episodes, also on other modalities than it was trained on.
+"""Score an agent in held-out episodes, also on other modalities than it was trained on and while sensors fail.
 
 python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image
+python -m gw_agents.evaluate simple_shapes_fused --corrupt image=blackout --attention even
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import tyro
 
-from gw_agents.acting.agent import load_agent
 from gw_agents.acting.evaluation import Scores, evaluate
-from gw_agents.command import run_command
+from gw_agents.acting.faults import corrupt_batch
+from gw_agents.acting.source import AgentSource, Senses, name_senses
+from gw_agents.command import parse_arguments, run_command
+from gw_envs.errors import check_whole
+from gw_envs.files import write_atomically
+from gw_envs.outputs import check_writable
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Score an agent in held-out episodes."""
 
-    agent: tyro.conf.Positional[Path]
-    """The agent's file, with or without suffix."""
-    test_modalities: tuple[str, ...] | None = None
-    """What it observes; what it was trained on by default, anything else is zero-shot transfer."""
-    attention: str | None = None
-    """An attention module to fuse with instead of what it was trained with."""
+    source: tyro.conf.OmitArgPrefixes[AgentSource]
+    """Which agent."""
+    senses: tyro.conf.OmitArgPrefixes[Senses] = field(default_factory=Senses)
+    """What it observes."""
     episodes: int = 500
-    """How many episodes."""
-    split: str = "test"
-    """validation or test."""
+    """Number of episodes."""
+    split: Literal["validation", "test"] = "test"
+    """Split of the episodes."""
     seed: int = 0
     """Another seed has other episodes."""
-    weights: str | None = None
-    """Folder of the workspace's weights, if not where the agent's file says."""
     n_envs: int = 50
     """Episodes that run side by side."""
     out: Path | None = None
     """A JSON file for the outcome of every episode."""
 
     def __call__(self) -> Scores:
-        """Evaluate and print."""
-        agent = load_agent(self.agent, weights=self.weights)
-        changes: Mapping[str, Any] = {} if self.attention is None else {"attention": self.attention}
-        given = agent.represent(self.test_modalities, **changes)
+        """Evaluate and print; write the outcomes if asked to."""
+        for what in ("episodes", "n_envs"):
+            check_whole(what, getattr(self, what), 1)
+        check_whole("seed", self.seed)
+        if self.out is not None:
+            check_writable(self.out)
+        faults = self.senses.faults()
+        agent = self.source.load()
+        given = self.senses.of(agent)
         scores = evaluate(
             agent,
-            None,
             self.episodes,
             self.split,
             self.seed,
             representation=given,
             n_envs=self.n_envs,
+            wrap=lambda env: corrupt_batch(env, faults),
         )
-        print(f"{' + '.join(given.modalities)}: {scores}")
+        failing = "".join(f", {word}" for word in self.senses.corrupt)
+        print(f"{name_senses(agent, given.modalities)}{failing}: {scores}")
         if self.out is not None:
             rows = {name: values.tolist() for name, values in scores._asdict().items()}
-            self.out.write_text(json.dumps(rows) + "\n")
+            text = json.dumps(rows) + "\n"
+            write_atomically(self.out, lambda path: path.write_text(text))
+            print(f"wrote {self.out}")
         return scores
 
 
 if __name__ == "__main__":
-    run_command(tyro.cli(Evaluation))
+    run_command(lambda: parse_arguments(Evaluation, description=__doc__)())

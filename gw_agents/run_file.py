@@ -19,6 +19,10 @@ DIGEST_SIZE = hashlib.sha256().digest_size
 """Bytes of the checksum at the end of the file."""
 
 
+class DivergedError(InputError, FloatingPointError):
+    """Training reached a loss, a gradient or a weight that is not finite."""
+
+
 class _HashingWriter:
     """A file that hashes what is written to it."""
 
@@ -47,7 +51,7 @@ def write_run(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any])
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            writer = _HashingWriter(file)
+            writer: Any = _HashingWriter(file)
             torch.save({**state, "settings": json.dumps(settings, sort_keys=True)}, writer)
             file.write(writer.digest.digest())
 

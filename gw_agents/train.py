@@ -2,63 +2,56 @@
 
     python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0
     python -m gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --test-modalities image --steps 100000
+    python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities image --weights FOLDER
 
-Interrupted by Ctrl-C or by anything else, the same command goes on from the last checkpoint; with more `--steps` it
-takes a finished run further. The agent is left in the run's folder, beside a TensorBoard log of its training.
+Rerun the same command to resume an interrupted run from its last checkpoint; with more `--steps` a finished run is
+trained further. The agent is written to the run's folder, beside a TensorBoard log of its training.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import tyro
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 from tqdm import tqdm
 
 from gw_agents.acting.agent import Agent, create_agent
 from gw_agents.acting.evaluation import evaluate
+from gw_agents.acting.policy import check_finite
+from gw_agents.acting.run_log import RunLog
 from gw_agents.acting.run_state import RunState
+from gw_agents.acting.source import name_senses
 from gw_agents.acting.spec import AgentSpec
-from gw_agents.command import run_command
+from gw_agents.command import parse_arguments, run_command
 from gw_agents.learning.loop import deferred_interrupt
+from gw_agents.run_file import DivergedError
 from gw_envs.dataset import episode_seed
+from gw_envs.errors import check_number, check_whole
+from gw_envs.outputs import locked
+
+CHECK_STEPS = 1_000
+"""Steps after which the weights are searched for NaN again."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One run: what is trained, for how long, and how it is followed."""
 
-    env: str
-    """Id of the environment: GWSimpleShapes-v0 or GWFactory-v0."""
-    modalities: tuple[str, ...]
-    """What the agent observes: any of image, attributes, language."""
-    encoder: Literal["gw", "unimodal", "concatenation", "raw", "gw_tuned"] = "gw"
-    """What its policy is given: workspace vectors, the latent of one modality, the latents of all side by side, the
-    observation itself, or workspace vectors of encoders that are trained on with the policy."""
-    algo: Literal["ppo", "sac", "a2c", "dqn", "td3", "recurrent_ppo"] = "ppo"
-    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 act in continuous actions."""
+    agent: tyro.conf.OmitArgPrefixes[AgentSpec]
+    """What is trained."""
     seed: int = 0
     """Seed of the policy's weights, of exploration and of the episodes."""
     steps: int = 200_000
     """Environment steps."""
     n_envs: int = 16
     """Environments side by side."""
-    attention: str | None = None
-    """Attention module that fuses the modalities (best, two_step, ...); the even mean by default."""
-    actions: Literal["discrete", "continuous"] | None = None
-    """Action mode; what the algorithm is mostly used for by default."""
-    layout: Literal["fixed", "random"] = "fixed"
-    """Where the Factory's landmarks stand."""
-    weights: str | None = None
-    """Folder of the workspace's weights; those shipped for the scene by default."""
-    net_arch: tuple[int, ...] | None = None
-    """Widths of the policy's hidden layers; those of Stable-Baselines3 by default."""
     learning_rate: float | None = None
     """Learning rate; the algorithm's own by default."""
     test_modalities: tuple[str, ...] | None = None
@@ -74,192 +67,198 @@ class TrainConfig:
     checkpoint_seconds: float = 180.0
     """Time between checkpoints."""
 
-    def spec(self) -> AgentSpec:
-        """What is trained."""
-        shape: dict[str, Any] = {} if self.net_arch is None else {"net_arch": list(self.net_arch)}
-        return AgentSpec(
-            self.env,
-            self.modalities,
-            self.encoder,
-            self.attention,
-            self.algo,
-            self.actions,
-            self.layout,
-            self.weights,
-            shape,
-        )
-
     def folder(self) -> Path:
-        """Where the run is kept."""
-        parts = [
-            self.env,
-            self.encoder,
-            *([self.attention] if self.attention else []),
-            "-".join(self.modalities),
-        ]
-        return self.out or Path("runs/agents") / "_".join([*parts, self.algo, f"seed{self.seed}"])
+        """Return the folder of the run."""
+        spec = self.agent
+        parts = [spec.env_id.replace("/", "-"), spec.policy_input]
+        parts += [spec.attention] if spec.attention else []
+        parts += ["-".join(spec.modalities), spec.algorithm, f"seed{self.seed}"]
+        return self.out or Path("runs/agents") / "_".join(parts)
 
     def settings(self) -> dict[str, Any]:
-        """What a run that is taken up must have in common with this one."""
+        """Return what a run that is resumed must have in common with this one."""
         same = {"seed": self.seed, "n_envs": self.n_envs, "learning_rate": self.learning_rate}
-        return {**asdict(self.spec()), **same}
+        return {**self.agent.as_json(), **same}
+
+    def check(self) -> None:
+        """Raise InputError if a number makes no sense."""
+        for what in ("steps", "n_envs", "evaluate_every", "episodes"):
+            check_whole(what, getattr(self, what), 1)
+        check_whole("seed", self.seed)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, 0.0)
+        if self.learning_rate is not None:
+            check_number("learning_rate", self.learning_rate, above=0.0)
 
 
 def train(config: TrainConfig, quiet: bool = False) -> Agent:
-    """Train an agent, or go on training it, and leave it in the run's folder.
+    """Train an agent, or resume its training, and write it to the run's folder.
 
     Raises:
-        ValueError: the settings don't go together, or the folder holds a run with others.
-        OSError: nothing can be written there.
+        InputError: the settings don't go together, or the folder holds a run with others.
+        DivergedError: the weights became NaN; the last good agent and checkpoint are in the folder.
+        OSError: nothing can be written there, or another run is using the folder.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint; the message says how to resume.
     """
-    if config.steps < 1 or config.episodes < 1 or config.evaluate_every < 1:
-        raise ValueError("steps, episodes and evaluate_every must be at least 1")
-    chosen: dict[str, Any] = (
+    config.check()
+    rate: dict[str, Any] = (
         {} if config.learning_rate is None else {"learning_rate": config.learning_rate}
     )
-    agent = create_agent(config.spec(), config.n_envs, config.seed, config.device, **chosen)
+    agent = create_agent(config.agent, config.n_envs, config.seed, config.device, **rate)
     if config.test_modalities is not None:
-        agent.represent(
-            config.test_modalities
-        )  # so that what can't be tested is told before the training
-    model, folder = agent.model, config.folder()
-    state = RunState(
-        folder / "state.pt", {**config.settings(), "workspace": agent.representation.fingerprint()}
-    )
-    if state.resume(model):
-        model.set_random_seed((config.seed + 1_000_003 * model.num_timesteps) % 2**32)
-    else:
-        state.save(model)  # so that a folder that can't be written is told at once
-    assert model.env is not None
-    model.env.seed(episode_seed("train", config.seed, model.num_timesteps))
-    model.set_logger(Logger(str(folder), [_Log(folder)]))
-    try:
-        if model.num_timesteps < config.steps:
-            _learn(agent, config, state, quiet)
-        agent.training = {
-            "steps": model.num_timesteps,
-            "seconds": round(state.seconds, 1),
-            "curve": state.curve,
-        }
-        agent.training |= {"seed": config.seed, "n_envs": config.n_envs}
-        agent.save(folder / "agent")
-    finally:
-        model.logger.close()
-        model.env.close()
+        agent.represent(config.test_modalities)  # refuses before the training what can't be tested
+    folder = config.folder()
+    busy = f"another run is writing to {folder}: wait until it ends, or name another --out"
+    with locked(folder / "lock", busy):
+        _run(agent, config, folder, quiet)
     return agent
 
 
+def _run(agent: Agent, config: TrainConfig, folder: Path, quiet: bool) -> None:
+    """Train the agent up to `config.steps`, from the last checkpoint in the folder if there is one."""
+    model: Any = agent.model
+    workspace = {"workspace": agent.representation.fingerprint()}
+    state = RunState(folder / "state.pt", {**config.settings(), **workspace})
+    if state.resume(model):
+        model.set_random_seed((config.seed + 1_000_003 * model.num_timesteps) % 2**32)
+    else:
+        state.save(model)  # tells at once if the folder can't be written
+    model.env.seed(episode_seed("train", config.seed, model.num_timesteps))
+    model.set_logger(Logger(str(folder), [RunLog(folder)]))
+    try:
+        if model.num_timesteps < config.steps:
+            _learn(agent, config, state, quiet)
+        _save_agent(agent, config, state)
+    finally:
+        model.logger.close()
+        model.env.close()
+
+
+def _save_agent(agent: Agent, config: TrainConfig, state: RunState) -> None:
+    """Write the agent as it is, with what is known of its training."""
+    agent.training = {
+        "steps": agent.model.num_timesteps,
+        "planned_steps": config.steps,
+        "seconds": round(state.seconds, 1),
+        "curve": state.curve,
+        "seed": config.seed,
+        "n_envs": config.n_envs,
+    }
+    agent.save(state.path.parent / "agent")
+
+
 def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> None:
-    """From where the run is to its last step, followed by a checkpoint."""
-    model = agent.model
-    label = f"{config.env} {config.encoder} {'+'.join(config.modalities)}"
+    """Train from where the run is to its last step, and write a checkpoint."""
+    model, spec = agent.model, config.agent
     bar = tqdm(
         total=config.steps,
         initial=model.num_timesteps,
-        desc=label,
+        desc=f"{spec.env_id} {spec.policy_input} {'+'.join(spec.modalities)}",
         unit="step",
         unit_scale=True,
         disable=quiet,
     )
     with deferred_interrupt() as interrupted, bar:
-        callback = _Follower(agent, config, state, interrupted, bar)
-        model.learn(config.steps - model.num_timesteps, callback, reset_num_timesteps=False)
+        callback = ProgressCallback(agent, config, state, interrupted, bar)
+        try:
+            model.learn(config.steps - model.num_timesteps, callback, reset_num_timesteps=False)
+        except (ValueError, RuntimeError):  # distributions of NaN print tensors
+            callback.check()
+            raise
+        callback.check()
         if not interrupted.is_set():
             callback.evaluate()
     state.save(model)
     if interrupted.is_set():
+        _save_agent(agent, config, state)
         raise KeyboardInterrupt(
-            f"stopped after {model.num_timesteps:,} of {config.steps:,} steps; the same command goes on from"
-            f" {state.path}"
+            f"stopped after {model.num_timesteps:,} of {config.steps:,} steps; rerun the same command to resume from"
+            f" {state.path}, or watch the unfinished agent: python -m gw_agents.enjoy {state.path.parent}/agent"
         )
 
 
-class _Log(TensorBoardOutputFormat):
-    """TensorBoard's log; where it can't be written any more, that is said once, and training goes on without it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.failed = folder, False
-        try:
-            with _silent_threads():
-                super().__init__(str(folder))
-        except OSError as error:
-            raise OSError(
-                f"the log in {folder} could not be written ({error}); the checkpoint is intact"
-            ) from error
-
-    def write(self, *values: Any, **more: Any) -> None:
-        if self.failed:
-            return
-        try:
-            with _silent_threads():
-                super().write(*values, **more)
-        except OSError as error:
-            self.failed = True
-            tqdm.write(
-                f"the log in {self.folder} could not be written ({error}); training goes on without it"
-            )
-
-    def close(self) -> None:
-        with suppress(OSError):
-            super().close()
-
-
-@contextmanager
-def _silent_threads() -> Iterator[None]:
-    """What fails in TensorBoard's own thread is raised again where it is waited for: no traceback of the thread too."""
-    before, threading.excepthook = threading.excepthook, lambda failure: None
-    try:
-        yield
-    finally:
-        threading.excepthook = before
-
-
-class _Follower(BaseCallback):
-    """What happens beside learning: progress, evaluations, checkpoints, and the stop that Ctrl-C asks for."""
+class ProgressCallback(BaseCallback):
+    """Follows the learning: progress bar, evaluations, checkpoints, and the stop that Ctrl-C asks for."""
 
     def __init__(
         self, agent: Agent, config: TrainConfig, state: RunState, interrupted: Event, bar: Any
     ) -> None:
+        """Start the clock of the training."""
         super().__init__()
         self.agent, self.config, self.state = agent, config, state
         self.interrupted, self.bar = interrupted, bar
         self.since = monotonic()
+        self.checked = agent.model.num_timesteps
 
     def _on_step(self) -> bool:
         self.bar.update(min(self.model.num_timesteps, self.config.steps) - self.bar.n)
         return not self.interrupted.is_set()
 
     def _on_rollout_start(self) -> None:
-        """Between an update and the next rollout nothing is half done."""
+        """Follow up between an update and the next rollout, when nothing is half done."""
+        steps = self.model.num_timesteps
+        self._show_recent_episodes()
         last = self.state.curve[-1]["steps"] if self.state.curve else None
-        if last is None or self.model.num_timesteps - last >= self.config.evaluate_every:
+        if last is None or steps - last >= self.config.evaluate_every:
             self.evaluate()
+        elif steps - self.checked >= CHECK_STEPS:
+            self.check()
         if monotonic() - self.state.saved > self.config.checkpoint_seconds:
             with self._pause():
-                try:
-                    self.state.save(self.model)
-                except OSError as error:  # perhaps there is room again next time
-                    self.state.saved = monotonic()
-                    self.bar.write(f"{error}; training goes on")
+                self.check()
+                self.state.saved = monotonic()
+                self._try(lambda: self.state.save(self.model))
 
     def _on_training_end(self) -> None:
         with self._pause():
             pass
 
+    def _show_recent_episodes(self) -> None:
+        """Show the mean return and success of the last 100 training episodes in the bar."""
+        episodes, successes = self.model.ep_info_buffer, self.model.ep_success_buffer
+        means = {}
+        if episodes:
+            means["return"] = f"{np.mean([episode['r'] for episode in episodes]):.2f}"
+        if successes:
+            means["success"] = f"{np.mean(successes):.2f}"
+        self.bar.set_postfix(means, refresh=False)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write something; if that fails, say so and continue: there may be room next time."""
+        try:
+            write()
+        except OSError as error:
+            self.bar.write(f"{error}; training continues")
+
+    def check(self) -> None:
+        """Raise DivergedError, naming the last good agent, if a weight is NaN or infinite."""
+        self.checked = self.model.num_timesteps
+        try:
+            check_finite(self.model.policy)
+        except DivergedError as error:
+            path = self.state.path.parent / "agent"
+            left = (
+                f"the last good agent is {path}"
+                if path.with_suffix(".json").exists()
+                else "no agent was written"
+            )
+            raise DivergedError(
+                f"{error} after {self.checked:,} steps; {left}. Try a lower --learning-rate"
+            ) from error
+
     def evaluate(self) -> None:
-        """A point of the learning curve, from the same held-out episodes each time."""
+        """Add a point to the learning curve, from the same held-out episodes each time."""
         steps = self.model.num_timesteps
         if self.state.curve and self.state.curve[-1]["steps"] == steps:
             return
+        self.check()
         with self._pause():
-            found = evaluate(self.agent, episodes=self.config.episodes).summary()
-        self.state.curve.append({"steps": steps, "seconds": round(self.state.seconds, 1), **found})
-        for name, value in found.items():
+            scores = evaluate(self.agent, episodes=self.config.episodes).summary()
+        self.state.curve.append({"steps": steps, "seconds": round(self.state.seconds, 1), **scores})
+        for name, value in scores.items():
             self.model.logger.record(f"eval/{name}", value)
         self.model.logger.dump(steps)
-        told = {name: f"{value:.2f}" for name, value in found.items()}
-        self.bar.set_postfix(told, refresh=False)
+        if steps:
+            self._try(lambda: _save_agent(self.agent, self.config, self.state))
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
@@ -270,17 +269,16 @@ class _Follower(BaseCallback):
 
 
 def main(config: TrainConfig) -> None:
-    """Train and tell how well the agent does in held-out episodes."""
+    """Train, and print how well the agent does in held-out episodes."""
     agent = train(config)
-    print(f"{' + '.join(agent.spec.modalities)}: {evaluate(agent, episodes=config.episodes)}")
+    print(f"{name_senses(agent, agent.spec.modalities)}: {evaluate(agent, config.episodes)}")
     if config.test_modalities is not None:
-        scores = evaluate(agent, episodes=config.episodes, modalities=config.test_modalities)
-        print(f"{' + '.join(config.test_modalities)}, not seen in training: {scores}")
-    print(
-        f"the agent is {config.folder() / 'agent'}; watch it with: python -m gw_agents.enjoy {config.folder()}/agent"
-    )
+        given = agent.represent(config.test_modalities)
+        scores = evaluate(agent, config.episodes, representation=given)
+        print(f"{name_senses(agent, given.modalities)}: {scores}")
+    path = config.folder() / "agent"
+    print(f"the agent is {path}; watch it with: python -m gw_agents.enjoy {path}")
 
 
 if __name__ == "__main__":
-    arguments = tyro.cli(TrainConfig)
-    run_command(lambda: main(arguments))
+    run_command(lambda: main(parse_arguments(TrainConfig, description=__doc__)))

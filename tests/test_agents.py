@@ -20,6 +20,7 @@ from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, make_vec
 from gw_envs import assets
 from gw_envs.corruption import CorruptVectorObservation
 from gw_envs.dataset import episode_seed
+from gw_envs.errors import InputError
 from gw_envs.expert import expert_actions
 
 SHAPES, FACTORY = gw_envs.ENV_IDS
@@ -36,13 +37,18 @@ def workspaces():
 
 @pytest.fixture
 def make(workspaces):
-    """Make an agent with little to do: `make(env_id, modalities, encoder, algorithm, ...)`."""
+    """Make an agent with little to do: `make(env_id, modalities, policy_input, algorithm, ...)`."""
     made = []
 
     def build(
-        env_id=SHAPES, modalities=("attributes",), encoder="gw", algorithm="ppo", n_envs=2, **rest
+        env_id=SHAPES,
+        modalities=("attributes",),
+        policy_input="gw",
+        algorithm="ppo",
+        n_envs=2,
+        **rest,
     ):
-        spec = AgentSpec(env_id, modalities, encoder, algorithm=algorithm, **rest)
+        spec = AgentSpec(env_id, modalities, policy_input, algorithm=algorithm, **rest)
         replay = "buffer_size" in ALGORITHMS[algorithm].settings
         small = (
             {"learning_starts": 8, "buffer_size": 64, "batch_size": 16}
@@ -77,7 +83,7 @@ def same_weights(one, other):
 
 @pytest.mark.parametrize("env_id", gw_envs.ENV_IDS)
 @pytest.mark.parametrize(
-    ("encoder", "algorithm", "modalities", "attention"),
+    ("policy_input", "algorithm", "modalities", "attention"),
     [
         ("gw", "ppo", ("image", "language"), "best"),
         ("gw", "sac", ("attributes",), None),
@@ -89,15 +95,15 @@ def same_weights(one, other):
     ],
 )
 def test_trains_and_comes_back_from_its_file(
-    env_id, encoder, algorithm, modalities, attention, make, tmp_path
+    env_id, policy_input, algorithm, modalities, attention, make, tmp_path
 ):
     if algorithm == "recurrent_ppo":
         pytest.importorskip("sb3_contrib")
-    agent = make(env_id, modalities, encoder, algorithm, attention=attention)
+    agent = make(env_id, modalities, policy_input, algorithm, attention=attention)
     agent.model.learn(32)
     agent.training = {"steps": 32}
     agent.save(tmp_path / "mine")
-    again = load_agent(tmp_path / "mine.json", env_id, encoder)
+    again = load_agent(tmp_path / "mine.json", env_id, policy_input=policy_input)
     assert again.spec == agent.spec
     assert again.training == {"steps": 32}
     assert same_weights(again.model.policy, agent.model.policy)
@@ -146,7 +152,7 @@ def saved(make, tmp_path):
     ("wanted", "message"),
     [
         ({"env_id": FACTORY}, "for the scene 'simple_shapes', not for 'factory'"),
-        ({"encoder": "raw"}, "the encoder 'gw', not 'raw'"),
+        ({"policy_input": "raw"}, "the encoder 'gw', not 'raw'"),
         ({"actions": "continuous"}, "the action mode 'discrete', not 'continuous'"),
     ],
 )
@@ -220,7 +226,7 @@ def test_failed_write_leaves_the_old_agent(make, saved, broken, monkeypatch):
         monkeypatch.setattr(safetensors.torch, "save_file", full)
     else:
         monkeypatch.setattr("pathlib.Path.write_text", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="the disk is full"):
         agent.save(saved)
     monkeypatch.undo()
     assert same_weights(load_agent(saved).model.policy, old.model.policy)
@@ -252,6 +258,7 @@ def test_workspace_that_does_not_fit(workspaces):
 
     class WithoutWords:
         scene_name, width, modalities = workspaces[SHAPES].scene_name, 12, ("image", "attributes")
+        domain_modules = workspaces[SHAPES].domain_modules
 
     with pytest.raises(
         ValueError, match="this workspace has no language: it knows image, attributes"
@@ -306,12 +313,12 @@ def test_every_episode_counts_once_whatever_runs_beside_it():
 
 def test_no_episodes(make):
     agent = make()
-    with pytest.raises(ValueError, match="0 episodes"):
+    with pytest.raises(InputError, match="episodes is 0"):
         evaluate(agent, episodes=0)
     with pytest.raises(ValueError, match="unknown split"):
         evaluate(agent, episodes=1, split="training")
-    with pytest.raises(ValueError, match="for the scene 'simple_shapes'"):
-        evaluate(agent, FACTORY, 1)
+    with pytest.raises(InputError, match="n_envs is 0"):
+        evaluate(agent, episodes=1, n_envs=0)
 
 
 def test_other_modalities_and_failing_sensors(make):
@@ -327,11 +334,13 @@ def test_other_modalities_and_failing_sensors(make):
         wrap=lambda env: CorruptVectorObservation(env, {"image": "frozen"}),
     )
     assert failing.summary()["length"] <= 5
-    assert given.weights["image"].shape == (3,)
+    z, weights = given.with_weights(observe(make(modalities=("image", "attributes"))))
+    assert z.shape == (3, 12)
+    assert weights["image"].shape == (3,)
 
 
 def test_what_other_encoders_can_be_given(make):
-    latents = make(modalities=("image", "attributes"), encoder="concatenation")
+    latents = make(modalities=("image", "attributes"), policy_input="concatenation")
     part = latents.represent(("attributes",))
     shown = observe(latents)
     zeros = latents.gw.domain_modules["image"].latent_width
@@ -340,9 +349,9 @@ def test_what_other_encoders_can_be_given(make):
     with pytest.raises(ValueError, match="no place for those of language"):
         latents.represent(("language",))
     with pytest.raises(ValueError, match="trained on image, reads"):
-        make(modalities=("image",), encoder="unimodal").represent(("language",))
+        make(modalities=("image",), policy_input="unimodal").represent(("language",))
     with pytest.raises(ValueError, match="can't be given image"):
-        make(encoder="raw").represent(("image",))
+        make(policy_input="raw").represent(("image",))
 
 
 # The encoder inside the policy.

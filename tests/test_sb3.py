@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 import gw_envs
 from gw_agents import GlobalWorkspace, GWObservation
 from gw_agents.sb3 import GWVecObservation, TokenExtractor, make_vec
+from gw_envs.errors import InputError
 
 SCENE_OF = {"GWSimpleShapes-v0": "simple_shapes", "GWFactory-v0": "factory"}
 
@@ -39,7 +40,10 @@ def test_native_batch_equals_sb3s_own_vec_env(env_id):
         assert np.array_equal(reward, their_reward)
         assert np.array_equal(over, their_over)
         for info, their_info in zip(infos, their_infos, strict=True):
-            their_info.pop("episode", None)  # their monitor's
+            mine, their_own = info.pop("episode", None), their_info.pop("episode", None)
+            if their_own is not None:
+                assert mine["l"] == their_own["l"]
+                assert mine["r"] == pytest.approx(their_own["r"], abs=1e-4)
             ended += "terminal_observation" in info
             assert digest(info) == digest(their_info)
     assert ended >= 3
@@ -148,3 +152,73 @@ def test_refusals(env_id, gw):
         ):
             GWVecObservation(venv, gw)
         venv.close()
+
+
+# Rows of a native batch.
+
+
+def test_scenes_are_found_by_every_name():
+    for name in ("factory", "GWFactory-v0", "gw_envs:GWFactory-v0"):
+        venv = make_vec(name, modalities=("attributes",))
+        assert venv.get_attr("spec")[0].id == "GWFactory-v0"
+        venv.close()
+
+
+def test_episodes_are_counted():
+    venv = make_vec("simple_shapes", n_envs=2, seed=0, max_episode_steps=3)
+    venv.reset()
+    total = np.zeros(2)
+    for _ in range(3):
+        _, reward, done, infos = venv.step(np.array([0, 1]))
+        total += reward
+    assert done.all()
+    assert infos[0]["episode"]["l"] == 3
+    assert infos[1]["episode"]["r"] == pytest.approx(total[1], abs=1e-5)
+
+
+def test_a_method_acts_on_the_rows_that_are_named():
+    venv = make_vec("simple_shapes", n_envs=3, seed=0, modalities=("attributes",))
+    before = venv.reset()["attributes"]
+    ((observation, info),) = venv.env_method("reset", indices=[2])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[:2], before[:2])
+    assert not np.array_equal(now[2], before[2])
+    assert np.array_equal(observation["attributes"], now[2])
+    assert info["is_success"] == False  # noqa: E712 - a NumPy bool
+    (state,) = venv.get_attr("state", [2])
+    assert len(state) == 1
+    assert np.array_equal(venv.batch.core.observe(state)["attributes"][0], now[2])
+
+
+def test_rows_go_back_to_snapshots():
+    venv = make_vec("simple_shapes", n_envs=3, seed=0, modalities=("attributes",))
+    before = venv.reset()["attributes"]
+    first, second = venv.env_method("get_state", indices=[0, 1])
+    venv.step(np.array([0, 1, 2]))
+    moved = venv.batch.core.observe()["attributes"]
+    venv.env_method("set_state", first, indices=[0])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[0], before[0])
+    assert np.array_equal(now[1:], moved[1:])
+    venv.env_method("set_state", second, indices=[0, 2])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[[0, 2]], before[[1, 1]])
+    assert np.array_equal(now[1], moved[1])
+
+
+def test_what_belongs_to_all_rows_is_not_done_to_some():
+    venv = make_vec("simple_shapes", n_envs=3)
+    with pytest.raises(InputError, match="'render_size' belongs to all rows"):
+        venv.set_attr("render_size", 100, indices=[1])
+    with pytest.raises(InputError, match="'close' belongs to all rows"):
+        venv.env_method("close", indices=[1])
+    venv.set_attr("render_size", 100)
+    assert venv.get_attr("render_size", [0, 1]) == [100, 100]
+
+
+def test_options_reach_the_environments():
+    venv = make_vec("simple_shapes", n_envs=2, seed=0, modalities=("attributes",))
+    venv.reset()
+    venv.set_options({"state": {"x": 12.0}})
+    venv.reset()
+    assert venv.get_attr("state", [1])[0].x == [12.0]

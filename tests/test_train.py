@@ -12,17 +12,25 @@ from PIL import Image
 import gw_envs
 from gw_agents import enjoy, train
 from gw_agents.acting.agent import create_agent, load_agent
+from gw_agents.acting.playing import play
+from gw_agents.acting.policy_inputs import POLICY_INPUTS
 from gw_agents.acting.run_state import RunState
-from gw_agents.acting.spec import ALGORITHMS, ENCODERS, AgentSpec
+from gw_agents.acting.source import AgentSource
+from gw_agents.acting.spec import ALGORITHMS, AgentSpec
 from gw_agents.command import run_command
+from gw_agents.run_file import write_run
 from gw_agents.train import TrainConfig
 
 SHAPES, FACTORY = gw_envs.ENV_IDS
 
 
 def config(folder, **changes):
-    settings = {"steps": 600, "n_envs": 2, "episodes": 2, "evaluate_every": 512, "out": folder}
-    return TrainConfig(SHAPES, ("attributes",), **{**settings, **changes})
+    """A short run; `changes` are of the run or of its agent."""
+    run = {"steps": 600, "n_envs": 2, "episodes": 2, "evaluate_every": 512, "out": folder}
+    agent = {"env_id": SHAPES, "modalities": ("attributes",)}
+    for name, value in changes.items():
+        (agent if name in AgentSpec.__dataclass_fields__ else run)[name] = value
+    return TrainConfig(AgentSpec(**agent), **run)
 
 
 def run(folder, **changes):
@@ -30,9 +38,9 @@ def run(folder, **changes):
 
 
 def test_the_same_command_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(train._Follower, "_on_step", lambda self: stop_at(self, 700))
+    monkeypatch.setattr(train.ProgressCallback, "_on_step", lambda self: stop_at(self, 700))
     with pytest.raises(
-        KeyboardInterrupt, match="stopped after 700 of 1,500 steps; the same command goes on"
+        KeyboardInterrupt, match="stopped after 700 of 1,500 steps; rerun the same command to resume"
     ):
         run(tmp_path, steps=1500)
     monkeypatch.undo()
@@ -73,7 +81,7 @@ def test_a_checkpoint_with_code_in_it_is_refused(tmp_path):
         def __reduce__(self):
             return (print, ("this ran",))
 
-    torch.save({"told": "{}", "parameters": Code()}, tmp_path / "state.pt")
+    write_run(tmp_path / "state.pt", {}, {"parameters": Code()})
     with pytest.raises(ValueError, match="damaged"):
         run(tmp_path)
 
@@ -106,15 +114,15 @@ def test_a_log_that_cannot_be_written_does_not_end_the_training(tmp_path, monkey
             OSError, match=r"the log in .* could not be written .*No space left.*; the checkpoint"
         ):
             run(tmp_path, steps=1200)
-    log_opens = train._Log.__init__
+    log_opens = train.RunLog.__init__
 
     def full_once_open(self, folder):
         log_opens(self, folder)
         monkeypatch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
 
-    monkeypatch.setattr(train._Log, "__init__", full_once_open)
+    monkeypatch.setattr(train.RunLog, "__init__", full_once_open)
     assert run(tmp_path, steps=1200).model.num_timesteps == 3 * 512
-    assert capsys.readouterr().out.count("training goes on without it") == 1
+    assert capsys.readouterr().out.count("training continues without it") == 1
 
 
 def test_replay_and_entropy_go_on(tmp_path):
@@ -137,31 +145,29 @@ def test_replay_and_entropy_go_on(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "at least 1"),
-        ({"algo": "sac", "actions": "discrete"}, "no discrete actions"),
+        ({"steps": 0}, "steps is 0: give a whole number of at least 1"),
+        ({"algorithm": "sac", "actions": "discrete"}, "no discrete actions"),
         ({"weights": "nowhere"}, "no weights called 'nowhere'"),
         ({"modalities": ("sound",)}, "sound"),
         ({"test_modalities": ("sound",)}, "sound"),
         (
-            {"encoder": "raw", "test_modalities": ("language",)},
+            {"policy_input": "raw", "test_modalities": ("language",)},
             "its policy can't be given language",
         ),
-        ({"env": "GWMoon-v0"}, "GWMoon-v0"),
+        ({"env_id": "GWMoon-v0"}, "GWMoon-v0"),
     ],
 )
 def test_refusals_in_one_sentence(tmp_path, changes, message):
-    wanted = TrainConfig(
-        **{"env": SHAPES, "modalities": ("image",), "out": tmp_path / "new", **changes}
-    )
+    changes = {"modalities": ("image",), **changes}
     with pytest.raises(SystemExit, match=message):
-        run_command(lambda: train.main(wanted))
+        run_command(lambda: train.main(config(tmp_path / "new", **changes)))
     assert not (tmp_path / "new").exists()
 
 
 def test_the_command_line_knows_every_encoder_and_algorithm():
-    kinds = get_type_hints(TrainConfig)
-    assert get_args(kinds["encoder"]) == tuple(ENCODERS)
-    assert get_args(kinds["algo"]) == tuple(ALGORITHMS)
+    kinds = get_type_hints(AgentSpec)
+    assert get_args(kinds["policy_input"]) == tuple(POLICY_INPUTS)
+    assert get_args(kinds["algorithm"]) == tuple(ALGORITHMS)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
@@ -185,7 +191,8 @@ def saved(request, tmp_path_factory):
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_video(saved, suffix, tmp_path, capsys):
-    wanted = enjoy.EnjoyConfig(saved, tmp_path / f"play{suffix}", episodes=1, size=96, fps=5)
+    source = AgentSource(saved)
+    wanted = enjoy.EnjoyConfig(source, tmp_path / f"play{suffix}", episodes=1, size=96, fps=5)
     enjoy.main(wanted)
     assert "episode 1: " in capsys.readouterr().out
     assert (tmp_path / f"play{suffix}").stat().st_size > 5_000
@@ -197,35 +204,40 @@ def test_video(saved, suffix, tmp_path, capsys):
 
 def test_moments(saved):
     agent = load_agent(saved)
-    moments = list(enjoy.play(agent, 1, size=96))
+    moments = list(play(agent, 1, size=96))
     assert moments[0].rewards == ()
     assert moments[-1].outcome in ("success", "not reached")
     assert len(moments) == len(moments[-1].rewards) + 1
     assert set(moments[0].weights) == {"image", "language"}
     assert sum(moments[0].weights.values()) == pytest.approx(1.0)
-    again = list(enjoy.play(agent, 1, ("attributes",), size=96))
+    again = list(play(agent, 1, agent.represent(("attributes",)), size=96))
     assert again[0].weights == {"attributes": pytest.approx(1.0)}
     assert np.array_equal(again[0].frame, moments[0].frame)
 
 
 def test_nothing_to_watch(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(enjoy, "has_display", lambda: False)
-    for changes, message in (
-        ({}, "no display"),
-        ({"out": tmp_path / "play.avi"}, "neither .gif nor .mp4"),
-        ({"out": tmp_path / "play.gif", "episodes": 0}, "fewer than 1"),
-        ({"encoder": "raw"}, "with the encoder 'gw'"),
-        ({"agent": tmp_path / "theirs.zip"}, "name --env and --modalities"),
-        ({"agent": tmp_path / "theirs.zip", "env": SHAPES, "modalities": ("image",)}, "--trust"),
+    monkeypatch.setattr("gw_agents.acting.video.has_display", lambda: False)
+    film, theirs = {"out": tmp_path / "play.gif"}, {"agent": tmp_path / "theirs.zip"}
+    for changes, source, message in (
+        ({}, {}, "no display"),
+        ({"out": tmp_path / "play.avi"}, {}, "neither .gif nor .mp4"),
+        ({"episodes": 0, **film}, {}, "episodes is 0"),
+        (film, {"policy_input": "raw"}, "with the encoder 'gw'"),
+        (film, theirs, "name --env and --modalities"),
+        (film, {**theirs, "env_id": SHAPES, "modalities": ("image",)}, "--trust"),
+        ({"fps": 0, **film}, {}, "fps is 0"),
+        ({"size": 10, **film}, {}, "size is 10"),
     ):
-        wanted = enjoy.EnjoyConfig(**{"agent": saved, "size": 96, **changes})
+        wanted = enjoy.EnjoyConfig(
+            AgentSource(**{"agent": saved, **source}), **{"size": 96, **changes}
+        )
         with pytest.raises(SystemExit, match=message):
             run_command(lambda wanted=wanted: enjoy.main(wanted))
     assert not list(tmp_path.iterdir())
 
 
 def test_config_of_a_run_is_told(tmp_path):
-    run(tmp_path, attention=None, net_arch=(8, 8))
+    run(tmp_path, attention=None, policy_kwargs={"net_arch": [8, 8]})
     about = json.loads((tmp_path / "agent.json").read_text())
     assert about["spec"]["policy_kwargs"] == {"net_arch": [8, 8]}
     assert about["training"]["steps"] == 1024

@@ -1,4 +1,4 @@
-"""Agents: a Stable-Baselines3 policy, what it is given of observations, and both on disk without pickles.
+"""Agents: made untrained, or loaded from files without pickles.
 
 agent = create_agent(AgentSpec("GWFactory-v0", ("image",)), n_envs=16)
 agent.model.learn(200_000)
@@ -8,96 +8,38 @@ action = load_agent("runs/mine").act(observation)
 
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecMonitor
+import torch
+from stable_baselines3.common.env_util import make_vec_env
 from torch import nn
 
-from gw_agents.acting.policy_inputs import Representation
-from gw_agents.acting.spec import ALGORITHMS, ENCODERS, POLICY_SETTINGS, AgentSpec, scene_of
+from gw_agents.acting.policy import Agent, aliases, split_path
+from gw_agents.acting.policy_inputs import POLICY_INPUTS
+from gw_agents.acting.spaces import check_scene, readable_modalities
+from gw_agents.acting.spec import ALGORITHMS, POLICY_SETTINGS, AgentSpec, registered_id
 from gw_agents.acting.vec_env import RepresentedVecEnv, make_vec
-from gw_agents.checkpoint import (
-    CheckpointError,
-    load_into,
-    read_config,
-    read_tensors,
-    save_checkpoint,
-)
+from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors
+from gw_agents.devices import resolve_device
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_envs.assets import asset_path
-from gw_envs.observation import check_modalities
+from gw_envs.errors import InputError, check_keys
+from gw_envs.scenes import find_scene
 
-
-class Agent:
-    """A policy and what it is given: observations in, actions out."""
-
-    def __init__(
-        self,
-        spec: AgentSpec,
-        model: BaseAlgorithm,
-        gw: GlobalWorkspace | None,
-        shown: gym.spaces.Dict,
-    ) -> None:
-        """Put together what `create_agent` made.
-
-        Args:
-            spec: what the agent is.
-            model: the algorithm of Stable-Baselines3 with its policy and its VecEnv.
-            gw: the workspace, where the encoder reads one.
-            shown: the observation space it was made for.
-        """
-        self.spec, self.model, self.gw, self.shown = spec, model, gw, shown
-        self.training: dict[str, Any] = {}
-        """What is known of its training, as JSON; kept in the file."""
-        self.representation = self.represent()
-
-    def represent(self, modalities: Sequence[str] | None = None, **changes: Any) -> Representation:
-        """What the policy is given where it observes other modalities than in training, or with another `attention`.
-
-        Raises:
-            ValueError: the policy can't read that.
-        """
-        spec = replace(self.spec, **changes)
-        asked = spec.modalities if modalities is None else check_modalities(modalities)
-        made = ENCODERS[spec.encoder].represent(spec, self.gw, self.shown, asked)
-        wanted = self.model.observation_space
-        if isinstance(wanted, gym.spaces.Box) and made.space.shape != wanted.shape:
-            raise ValueError(
-                f"the encoder {spec.encoder} gives {made.space.shape} numbers from {', '.join(asked)}, and the policy,"
-                f" trained on {', '.join(spec.modalities)}, reads {wanted.shape}"
-            )
-        return made
-
-    def act(self, observation: Mapping[str, Any], deterministic: bool = True) -> NDArray:
-        """One observation, or a batch, as the environment gives it -> the action, or one for each."""
-        return self.model.predict(self.representation(observation), deterministic=deterministic)[0]
-
-    def save(self, path: str | Path) -> None:
-        """Write PATH.safetensors and PATH.json; OSError, and whatever was there before intact, if that fails."""
-        folder, name = split_path(path)
-        first = aliases(self.model.policy)
-        state = self.model.policy.state_dict()
-        about = {
-            "kind": "agent",
-            "scene": self.spec.scene,
-            "spec": asdict(self.spec),
-            "training": self.training,
-        }
-        tensors = {key: state[key] for key in dict.fromkeys(first.values())}
-        try:
-            save_checkpoint(
-                folder, name, tensors, {**about, "workspace": self.representation.fingerprint()}
-            )
-        except (OSError, SafetensorError) as error:
-            raise OSError(f"the agent could not be written to {folder}/{name} ({error})") from error
+EXPECTED = {
+    "env_id": "environment",
+    "modalities": "modalities",
+    "policy_input": "encoder",
+    "algorithm": "algorithm",
+    "actions": "action mode",
+    "layout": "layout",
+}
+"""What a caller may say of the agent that is to be loaded, and its name in messages."""
 
 
 def create_agent(
@@ -108,95 +50,146 @@ def create_agent(
     gw: GlobalWorkspace | None = None,
     **settings: Any,
 ) -> Agent:
-    """An untrained agent with its environments, ready for `agent.model.learn(steps)`.
+    """Make an untrained agent with its environments, ready for `agent.model.learn(steps)`.
 
     Args:
         spec: what it is.
         n_envs: environments side by side.
         seed: of the policy's weights, of exploration and of the environments.
-        device: of the policy and the workspace.
+        device: of the policy and the workspace: auto, cpu or cuda.
         gw: the workspace; loaded from `spec.weights`, or as shipped for the scene, by default.
         settings: hyperparameters that override those of `ALGORITHMS`.
     """
-    algorithm, encoder = ALGORITHMS[spec.algorithm], ENCODERS[spec.encoder]
-    if not encoder.reads_weights:
-        gw = None
-    elif gw is None:
-        gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
-    if gw is not None and gw.scene_name != spec.scene:
-        raise ValueError(
-            f"the workspace knows the scene {gw.scene_name!r}, and {spec.env_id} shows {spec.scene!r}"
-        )
-    arguments: dict[str, Any] = {} if spec.layout == "fixed" else {"layout": spec.layout}
-    base = make_vec(
-        spec.env_id, n_envs, seed, modalities=spec.modalities, actions=spec.actions, **arguments
-    )
-    shown = base.observation_space
-    assert isinstance(shown, gym.spaces.Dict)
-    representation = encoder.represent(spec, gw, shown, spec.modalities)
-    venv: Any = VecMonitor(base)
-    policy = "MultiInput" if encoder.extractor else "Mlp"
-    policy_kwargs = {**spec.policy_kwargs}
-    if encoder.extractor:
-        policy_kwargs |= encoder.extractor(spec, gw)
-    else:
+    algorithm, place = ALGORITHMS[spec.algorithm], resolve_device(device)
+    gw = _workspace(spec, device, gw)
+    venv = _environments(spec, n_envs, seed)
+    spec = _with_actions_of(spec, venv.action_space)
+    observed = _observed(spec, venv.observation_space, gw)
+    representation = POLICY_INPUTS[spec.policy_input](gw, spec.modalities, spec.attention, observed)
+    extractor = representation.extractor()
+    if not extractor or set(venv.observation_space.spaces) != set(spec.modalities):
         venv = RepresentedVecEnv(venv, representation)
-    chosen = {**algorithm.settings, **settings}
-    if "n_steps" in chosen and "batch_size" in chosen:
-        chosen["batch_size"] = min(chosen["batch_size"], chosen["n_steps"] * n_envs)
-    model = algorithm.load()(
-        policy + algorithm.policy,
-        venv,
-        policy_kwargs=policy_kwargs,
-        seed=seed,
-        device=device,
-        **chosen,
+    settings = {**algorithm.settings, **settings}
+    if "n_steps" in settings and "batch_size" in settings:
+        settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * n_envs)
+    with _single_precision():
+        model = algorithm.load()(
+            ("MultiInput" if extractor else "Mlp") + algorithm.policy,
+            venv,
+            policy_kwargs={**spec.policy_kwargs, **extractor},
+            seed=seed,
+            device=place,
+            **settings,
+        )
+    return Agent(spec, model, gw, observed)
+
+
+def _workspace(spec: AgentSpec, device: str, gw: GlobalWorkspace | None) -> GlobalWorkspace | None:
+    """Return the workspace that an agent needs; None if it needs none."""
+    if not spec.uses_workspace:
+        return None
+    if gw is None:
+        if spec.weights is None and spec.known_scene is None:
+            raise InputError(
+                f"no weights are shipped for {spec.env_id}: name the folder that python -m gw_agents.pretrain wrote as"
+                " weights, or choose the encoder raw"
+            )
+        gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
+    check_scene(gw, spec.scene)
+    return gw
+
+
+def _environments(spec: AgentSpec, n_envs: int, seed: int) -> Any:
+    """Make the environments that an agent is trained in, as a VecEnv with episode statistics."""
+    if spec.known_scene is None:
+        return make_vec_env(spec.env_id, n_envs, seed)
+    layout = {} if spec.layout == "fixed" else {"layout": spec.layout}
+    return make_vec(
+        spec.env_id, n_envs, seed, modalities=spec.modalities, actions=spec.actions, **layout
     )
-    return Agent(spec, model, gw, shown)
+
+
+def _with_actions_of(spec: AgentSpec, space: gym.Space) -> AgentSpec:
+    """Return the spec with the action mode of the environment; InputError if the algorithm has none for it."""
+    modes = {gym.spaces.Discrete: "discrete", gym.spaces.Box: "continuous"}
+    mode: Any = modes.get(type(space))
+    possible = ALGORITHMS[spec.algorithm].actions
+    if mode not in possible:
+        raise InputError(
+            f"{spec.env_id} has the action space {space}, and {spec.algorithm} needs {' or '.join(possible)} actions"
+        )
+    return replace(spec, actions=mode)
+
+
+def _observed(spec: AgentSpec, space: gym.Space, gw: GlobalWorkspace | None) -> gym.spaces.Dict:
+    """Return the space of the agent's modalities; InputError if the environment or the workspace lacks one."""
+    if not isinstance(space, gym.spaces.Dict):
+        raise InputError(
+            f"the observation of {spec.env_id} is a {type(space).__name__}: wrap the environment to show a Dict"
+        )
+    missing = [name for name in spec.modalities if name not in space.spaces]
+    if missing:
+        raise InputError(
+            f"{spec.env_id} shows no {missing[0]}: its observation has {', '.join(space.spaces)}"
+        )
+    if gw is not None:
+        readable_modalities(space, gw, spec.modalities)
+    return gym.spaces.Dict({name: space[name] for name in spec.modalities})
+
+
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """Make networks of float32 within, whatever torch's default is: Stable-Baselines3 feeds them float32."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def load_agent(
     path: str | Path,
     env_id: str | None = None,
-    encoder: str | None = None,
-    actions: str | None = None,
     weights: str | Path | None = None,
     n_envs: int = 1,
     device: str = "cpu",
+    **expected: Any,
 ) -> Agent:
-    """The agent in PATH.safetensors and PATH.json; nothing is unpickled.
+    """Load the agent in PATH.safetensors and PATH.json; nothing is unpickled.
 
     Args:
-        path: without a suffix, or either of the files; or the name of an agent in `assets/agents`.
-        env_id: what it must have been trained for; anything by default. So too `encoder` and `actions`.
-        weights: where the workspace is that it was trained on, if not where its file says.
+        path: without a suffix, or either of the files; or the name of a shipped agent ("factory", "factory_fused"),
+            or of a scene or its id ("GWFactory-v0").
+        env_id: the environment it must have been trained in; MODULE:ID imports the module of your own one first.
+        weights: folder of the workspace that it was trained on, if not where its file says.
         n_envs: environments side by side, for training it further.
-        device: of the policy and the workspace.
+        device: of the policy and the workspace: auto, cpu or cuda.
+        expected: what else it must be: modalities, policy_input, algorithm, actions or layout.
 
     Raises:
-        CheckpointError: a file is missing, truncated or of another schema version, or the agent is not what was asked
-            for, or the workspace is not the one it was trained on.
+        CheckpointError: a file is missing, damaged or of another schema version; the agent is not what was expected,
+            or the workspace is not the one that it was trained on.
     """
     if Path(path).suffix == ".zip":
         raise CheckpointError(
             f"{path} is a zip file of Stable-Baselines3, which holds pickles, and nothing is unpickled here: use"
             " import_zip, or python -m gw_agents.enjoy --trust"
         )
+    check_keys("the agent that is expected", expected, tuple(EXPECTED))
+    if env_id is not None:
+        env_id = registered_id(env_id)
     folder, name = find_agent(path)
-    config = read_config(folder, name, "agent", scene_of(env_id) if env_id else None)
+    scene = find_scene(env_id) if env_id else None
+    config = read_config(folder, name, "agent", scene.name if scene else env_id)
     where = f"{folder}/{name}.json"
     spec = read_spec(config, where)
-    for what, asked, found in (
-        ("environment", env_id, spec.env_id),
-        ("encoder", encoder, spec.encoder),
-        ("action mode", actions, spec.actions),
-    ):
-        if asked is not None and asked != found:
-            raise CheckpointError(f"{where} was trained with the {what} {found!r}, not {asked!r}")
+    _check_expected(spec, {"env_id": env_id, **expected}, where)
     tensors = read_tensors(folder, name, config)
-    spec = spec if weights is None else replace(spec, weights=str(weights))
+    if weights is not None:
+        spec = replace(spec, weights=str(weights))
     try:
-        agent = create_agent(spec, n_envs, device=device, **_small_memory(spec, n_envs))
+        agent = create_agent(spec, n_envs, device=device, **_small_replay(spec, n_envs))
     except TypeError as error:
         raise CheckpointError(
             f"{where} describes a policy that can't be built ({error})"
@@ -211,20 +204,31 @@ def load_agent(
     return agent
 
 
+def _check_expected(spec: AgentSpec, expected: Mapping[str, Any], where: str) -> None:
+    """Raise CheckpointError unless the spec is as expected; None expects nothing."""
+    for name, wanted in expected.items():
+        actual = getattr(spec, name)
+        same = set(wanted or ()) == set(actual) if name == "modalities" else wanted == actual
+        if wanted is not None and not same:
+            raise CheckpointError(
+                f"{where} was trained with the {EXPECTED[name]} {actual!r}, not {wanted!r}"
+            )
+
+
 def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
-    """An agent from Stable-Baselines3's own zip file, which holds pickles.
+    """Load an agent from a zip file of Stable-Baselines3, which holds pickles.
 
     Args:
         path: the file.
         spec: what the agent is; its `policy_kwargs` are read from the file.
-        trust: that whoever made the file is trusted: loading it can run any code.
+        trust: whether you trust whoever made the file: loading it can run any code.
 
     Raises:
-        ValueError: `trust` is not given.
+        InputError: `trust` is not given.
         CheckpointError: the file is missing or damaged, or holds an agent of another kind.
     """
     if not trust:
-        raise ValueError(
+        raise InputError(
             f"{path} is a zip file of Stable-Baselines3, and loading it can run any code: pass --trust (trust=True) if"
             " you trust whoever made it"
         )
@@ -233,51 +237,47 @@ def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
     kind = ALGORITHMS[spec.algorithm].load()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions that differ
+            warnings.simplefilter("ignore")  # about versions that differ
             theirs = kind.load(path, device="cpu")
     except Exception as error:
         raise CheckpointError(
             f"{path} holds no agent that {kind.__name__} can load ({error})"
         ) from error
     shape = {name: value for name, value in theirs.policy_kwargs.items() if name in POLICY_SETTINGS}
-    agent = create_agent(replace(spec, policy_kwargs=shape), **_small_memory(spec, 1))
+    agent = create_agent(replace(spec, policy_kwargs=shape), **_small_replay(spec, 1))
     for what in ("observation_space", "action_space"):
-        found, wanted = getattr(theirs, what), getattr(agent.model, what)
-        if found != wanted:
+        actual, wanted = getattr(theirs, what), getattr(agent.model, what)
+        if actual != wanted:
             raise CheckpointError(
-                f"{path} has the {what.replace('_', ' ')} {found}, where {wanted} is asked for"
+                f"{path} has the {what.replace('_', ' ')} {actual}, where {wanted} is asked for"
             )
     load_into(agent.model.policy, theirs.policy.state_dict(), str(path))
     return agent
 
 
 def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
-    """The spec in an agent's config; CheckpointError if there is none that makes sense."""
+    """Return the spec in an agent's config; CheckpointError if there is none that makes sense."""
     try:
-        return AgentSpec(**config["spec"])
-    except (KeyError, TypeError, ValueError) as error:
+        return AgentSpec.from_json(config["spec"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"{where} describes no agent that this release knows ({error})"
         ) from error
 
 
-def split_path(path: str | Path) -> tuple[Path, str]:
-    """An agent's path, with or without one of its suffixes -> its folder and its name."""
-    whole = Path(path)
-    return whole.parent, whole.stem if whole.suffix in (".json", ".safetensors") else whole.name
-
-
 def find_agent(path: str | Path) -> tuple[Path, str]:
-    """The folder and the name of an agent; a bare name that is not here is that of a shipped one.
+    """Return the folder and the name of an agent; a bare name that is not a file here is that of a shipped one.
 
     Raises CheckpointError naming the shipped ones if there is no such agent.
     """
     folder, name = split_path(path)
     if (folder / f"{name}.json").exists():
         return folder, name
-    if str(path) == name:
+    scene = find_scene(str(path))
+    for shipped in (scene.name if scene else None, name if str(path) == name else None):
         with suppress(FileNotFoundError):
-            return asset_path(f"agents/{name}.json").parent, name
+            if shipped is not None:
+                return asset_path(f"agents/{shipped}.json").parent, shipped
     known = ", ".join(shipped_agents()) or "none"
     raise CheckpointError(
         f"there is no agent {str(path)!r}: name its file, or a shipped agent ({known})"
@@ -285,34 +285,22 @@ def find_agent(path: str | Path) -> tuple[Path, str]:
 
 
 def shipped_agents() -> tuple[str, ...]:
-    """The names of the agents that are shipped, for `load_agent`."""
+    """Return the names of the shipped agents, for `load_agent`."""
     try:
         return tuple(sorted(path.stem for path in asset_path("agents").glob("*.json")))
     except FileNotFoundError:
         return ()
 
 
-def aliases(module: nn.Module) -> dict[str, str]:
-    """Every key of a module's state -> the first key of the same tensor: networks that are shared have several."""
-    first: dict[tuple[int, int], str] = {}
-    return {
-        key: first.setdefault((tensor.data_ptr(), tensor.numel()), key) if tensor.numel() else key
-        for key, tensor in module.state_dict().items()
-    }
-
-
 def _fill(policy: nn.Module, tensors: Mapping[str, Any], where: str) -> None:
     """Load what `Agent.save` wrote into a policy; CheckpointError if it does not fit."""
     first = aliases(policy)
-    missing = {key: tensors[name] for key, name in first.items() if name in tensors}
+    known = {key: tensors[name] for key, name in first.items() if name in tensors}
     unknown = {key: tensor for key, tensor in tensors.items() if key not in first}
-    load_into(policy, {**missing, **unknown}, where)
+    load_into(policy, {**known, **unknown}, where)
 
 
-def _small_memory(spec: AgentSpec, n_envs: int) -> dict[str, Any]:
-    """Settings that spare an agent which only plays the replay buffer."""
-    return (
-        {"buffer_size": 1_000}
-        if n_envs == 1 and "buffer_size" in ALGORITHMS[spec.algorithm].settings
-        else {}
-    )
+def _small_replay(spec: AgentSpec, n_envs: int) -> dict[str, Any]:
+    """Return settings that save an agent which only plays a replay buffer of full size."""
+    replays = "buffer_size" in ALGORITHMS[spec.algorithm].settings
+    return {"buffer_size": 1_000} if n_envs == 1 and replays else {}

@@ -8,13 +8,17 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from gw_agents.acting.agent import Agent
+from gw_agents.acting.policy import Agent, PolicyMemory
 from gw_agents.acting.policy_inputs import Representation
-from gw_agents.acting.spec import scene_of
+from gw_agents.acting.spec import AgentSpec
 from gw_envs.dataset import episode_seed
+from gw_envs.errors import InputError, check_whole
+from gw_envs.scenes import find_scene
 
 Actor = Callable[[dict[str, Any], NDArray[np.bool_]], NDArray]
 """(observations of N rows, (N,) whether an episode begins in the row) -> N actions."""
+Wrap = Callable[[VectorEnv], VectorEnv]
+"""Puts a wrapper around a batch of environments, for example to corrupt their observations."""
 
 
 class Scores(NamedTuple):
@@ -23,12 +27,12 @@ class Scores(NamedTuple):
     returns: NDArray[np.float64]
     """Sum of rewards."""
     success: NDArray[np.bool_]
-    """Whether the goal was reached."""
+    """Whether the goal was reached; all False in environments that don't say `is_success`."""
     lengths: NDArray[np.int64]
     """Steps."""
 
     def summary(self) -> dict[str, float]:
-        """Means over the episodes."""
+        """Return the means over the episodes by name: return, success and length."""
         means = self.returns.mean(), self.success.mean(), self.lengths.mean()
         return dict(zip(("return", "success", "length"), map(float, means), strict=True))
 
@@ -42,62 +46,54 @@ class Scores(NamedTuple):
 
 def evaluate(
     agent: Agent,
-    env_id: str | None = None,
     episodes: int = 100,
     split: str = "validation",
     seed: int = 0,
+    *,
     modalities: Sequence[str] | None = None,
     representation: Representation | None = None,
-    deterministic: bool = True,
     n_envs: int = 50,
-    wrap: Callable[[VectorEnv], VectorEnv] | None = None,
+    wrap: Wrap | None = None,
     **arguments: Any,
 ) -> Scores:
-    """The agent's scores in held-out episodes.
+    """Score an agent's most likely actions in held-out episodes.
 
     Args:
-        agent: who acts.
-        env_id: where; the environment it was trained in by default. Another scene is refused.
+        agent: the agent.
         episodes: how many, from the first of the split on.
         split: "validation", or "test" for figures that are reported.
         seed: another seed has other episodes.
         modalities: what is observed; what the agent was trained on by default. Others test zero-shot transfer.
         representation: what the policy is given, if not `agent.represent(modalities)`.
-        deterministic: take the most likely action, or the policy's own chance.
-        n_envs: episodes that run side by side; the scores do not depend on it, but for rounding.
-        wrap: put around the environments, for example to corrupt their observations.
-        arguments: as for `run_episodes`.
+        n_envs: episodes that run side by side; the scores do not depend on it, except for rounding.
+        wrap: puts a wrapper around the environments, for example to corrupt their observations.
+        arguments: of the environments, as for `gymnasium.make`.
+
+    Raises:
+        InputError: the policy can't read `modalities`, or was trained on another layout.
     """
-    where = agent.spec.env_id if env_id is None else env_id
-    if scene_of(where) != agent.spec.scene:
-        raise ValueError(
-            f"the agent was trained for the scene {agent.spec.scene!r}, and {where} shows another"
+    spec = agent.spec
+    layout = arguments.get("layout", spec.layout)
+    if layout != spec.layout:
+        raise InputError(
+            f"the agent was trained on the layout {spec.layout!r}, not on {layout!r}: train one with --layout {layout}"
         )
     given = representation or agent.represent(modalities)
-    memory: Any = None
+    memory = PolicyMemory(agent.model)
 
-    def actor(observation: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
-        nonlocal memory
-        if begins.all():
-            memory = None
-        actions, memory = agent.model.predict(given(observation), memory, begins, deterministic)
-        return actions
+    def actor(observations: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
+        return memory.predict(given(observations), begins)
 
-    arguments = (
-        {"layout": agent.spec.layout, **arguments} if agent.spec.layout != "fixed" else arguments
-    )
-    return run_episodes(
-        where,
-        actor,
-        episodes,
-        split,
-        seed,
-        given.modalities,
-        str(agent.spec.actions),
-        n_envs,
-        wrap,
-        **arguments,
-    )
+    arguments = {**environment_arguments(spec, given.modalities), **arguments}
+    return run_episodes(spec.env_id, actor, episodes, split, seed, n_envs, wrap, **arguments)
+
+
+def environment_arguments(spec: AgentSpec, modalities: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of `gymnasium.make` for an agent that observes `modalities`; none for others' environments."""
+    if spec.known_scene is None:
+        return {}
+    arguments: dict[str, Any] = {"modalities": tuple(modalities), "actions": spec.actions}
+    return arguments if spec.layout == "fixed" else {**arguments, "layout": spec.layout}
 
 
 def run_episodes(
@@ -106,66 +102,61 @@ def run_episodes(
     episodes: int,
     split: str = "validation",
     seed: int = 0,
-    modalities: Sequence[str] = ("attributes",),
-    actions: str = "discrete",
     n_envs: int = 50,
-    wrap: Callable[[VectorEnv], VectorEnv] | None = None,
+    wrap: Wrap | None = None,
     **arguments: Any,
 ) -> Scores:
-    """The scores of anyone who acts, in exactly `episodes` episodes.
+    """Score anyone who acts, in exactly `episodes` episodes.
 
-    Episode i begins with the seed `episode_seed(split, seed, i)` in whatever row it runs. Rows are begun together and
+    Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in. Rows begin together, and
     each is watched until its first episode ends, so that short episodes count no more than long ones.
 
     Args:
-        env_id: an id in `gw_envs.ENV_IDS`.
-        actor: who acts; `actions` and `modalities` are what it gives and gets.
+        env_id: the environment: a scene of ours, or anybody's registered id.
+        actor: chooses the actions.
         episodes: how many.
         split: of the seeds.
         seed: of the seeds.
-        modalities: what is observed.
-        actions: "discrete" or "continuous".
         n_envs: rows that run side by side.
-        wrap: put around the environments.
-        arguments: as for `gymnasium.make`.
+        wrap: puts a wrapper around the environments.
+        arguments: as for `gymnasium.make`; scenes of ours show attributes by default.
     """
-    if episodes < 1 or n_envs < 1:
-        raise ValueError(
-            f"{episodes} episodes in {n_envs} rows: an evaluation needs at least 1 of each"
-        )
-    rows = min(n_envs, episodes)
-    env: VectorEnv = gym.make_vec(
-        env_id,
-        rows,
-        vectorization_mode="vector_entry_point",
-        modalities=modalities,
-        actions=actions,
-        **arguments,
-    )
+    check_whole("episodes", episodes, 1)
+    rows = min(check_whole("n_envs", n_envs, 1), episodes)
+    episode_seed(split, seed, 0)  # refuse what is no split before environments are made
+    env = _batch(env_id, rows, arguments)
     env = wrap(env) if wrap else env
+    parts = []
     try:
-        parts = []
         for start in range(0, episodes, rows):
             numbers = [min(start + row, episodes - 1) for row in range(rows)]
-            first = [episode_seed(split, seed, number) for number in numbers]
-            parts.append(_first_episodes(env, actor, first, min(rows, episodes - start)))
+            seeds = [episode_seed(split, seed, number) for number in numbers]
+            parts.append(_first_episodes(env, actor, seeds, min(rows, episodes - start)))
     finally:
         env.close()
     return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+def _batch(env_id: str, rows: int, arguments: dict[str, Any]) -> VectorEnv:
+    scene = find_scene(env_id)
+    if scene is None:
+        return gym.make_vec(env_id, rows, vectorization_mode="sync", **arguments)
+    arguments = {"modalities": ("attributes",), **arguments}
+    return gym.make_vec(scene.env_id, rows, vectorization_mode="vector_entry_point", **arguments)
+
+
 def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], watched: int) -> Scores:
-    """Begin an episode in each row and see the first `watched` of them to their end."""
+    """Begin an episode in each row and run the first `watched` of them to their ends."""
     count = len(seeds)
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
-    success, over = np.zeros(count, np.bool_), np.arange(count) >= watched
-    shown, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
+    success, done = np.zeros(count, np.bool_), np.arange(count) >= watched
+    observations, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
     begins = np.ones(count, np.bool_)
-    while not over.all():
-        shown, reward, terminated, truncated, info = env.step(actor(shown, begins))
+    while not done.all():
+        observations, reward, terminated, truncated, info = env.step(actor(observations, begins))
         begins = np.zeros(count, np.bool_)
-        returns += np.where(over, 0.0, reward)
-        lengths += ~over
-        success |= info["is_success"] & ~over
-        over |= terminated | truncated
+        returns += np.where(done, 0.0, reward)
+        lengths += ~done
+        success |= np.asarray(info.get("is_success", False), np.bool_) & ~done
+        done |= terminated | truncated
     return Scores(returns[:watched], success[:watched], lengths[:watched])

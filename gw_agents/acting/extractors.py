@@ -7,21 +7,27 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 import torch
+from stable_baselines3.common.preprocessing import is_image_space_channels_first
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
+from gw_agents.acting.spaces import check_attention, fits, readable_modalities
 from gw_agents.domains.base import Domain
 from gw_agents.global_workspace import GlobalWorkspace, usable_modalities
+from gw_envs.errors import InputError, check_choice
 from gw_envs.language import VOCABULARY
+
+TRAINED = ("nothing", "encoders", "everything")
+"""What of a workspace can learn with a policy."""
 
 
 class GWFeaturesExtractor(BaseFeaturesExtractor):
-    """The encoder inside the policy, Dict observation -> z, for training it on with the policy.
+    """The workspace inside the policy: computes z from a Dict observation, and learns with the policy.
 
-    Learning from images is about five times slower than with `GWVecObservation` where nothing is trained, though equal,
-    and about ten times where everything is (`throughput/ppo` among the benchmarks). Stable-Baselines3 does two things
-    to a policy's networks that would undo the pretraining, and neither gets through: `ortho_init` overwrites every
-    layer, and `set_training_mode` wakes dropout and batch norm.
+    Learning from images takes about five times as long as with `GWVecObservation` if nothing is trained (with equal
+    results), and about ten times as long if everything is (`throughput/ppo` among the benchmarks). Stable-Baselines3
+    does two things to a policy's networks that would undo the pretraining; this class prevents both: `ortho_init`
+    overwrites every layer, and `set_training_mode` turns on dropout and batch norm.
     """
 
     def __init__(
@@ -36,13 +42,16 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 
         Args:
             observation_space: that of the environment, with or without SB3's transposed images.
-            gw: the workspace; it stays as it is, a copy is trained.
+            gw: the workspace; it is not changed, a copy is trained.
             modalities: those to encode; all that are observed by default.
             attention: the name of an attention module, or None for the even mean.
-            trained: what learns with the policy: nothing, the workspace's encoders and the attention, or the domain
+            trained: what learns with the policy: nothing; the workspace's encoders and the attention; or the domain
                 modules' encoders too.
         """
+        check_choice("trained", trained, TRAINED)
         names = usable_modalities(observation_space, gw, modalities)
+        readable_modalities(_channels_last(observation_space, gw, names), gw, names)
+        check_attention(gw, attention, names)
         super().__init__(observation_space, gw.width)
         self.gw, self.modalities, self.attention = deepcopy(gw), names, attention
         parts: list[nn.Module] = []
@@ -55,7 +64,7 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
             part.requires_grad_(True)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """{modality: (B, ...)} as SB3 prepares them -> (B, Z)."""
+        """Compute (B, Z) workspace vectors from {modality: (B, ...)} as SB3 prepares them."""
         tensors = {
             name: as_observed(self.gw.domain_modules[name], observations[name])
             for name in self.modalities
@@ -63,26 +72,41 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
         return self.gw.fuse_latents(self.gw.encode_domains(tensors), self.attention)[0]
 
     def apply(self, fn: Any) -> "GWFeaturesExtractor":
-        """Leave every layer as it was trained: this is how SB3's `ortho_init` would overwrite them."""
+        """Leave every layer as it was trained: SB3's `ortho_init` would overwrite them here."""
         return self
 
     def train(self, mode: bool = True) -> "GWFeaturesExtractor":
-        """Stay in evaluation mode, as the domain modules were frozen."""
+        """Stay in evaluation mode, in which the domain modules were frozen."""
         return super().train(False)
 
 
+def _channels_last(
+    space: gym.spaces.Dict, gw: GlobalWorkspace, names: Sequence[str]
+) -> gym.spaces.Dict:
+    """Return the space of `names` with the colors of transposed pictures at the end, as environments show them."""
+    shown = {}
+    for name in names:
+        own, domain = space[name], gw.domain_modules[name]
+        shape = own.shape or ()
+        if len(shape) == 3 and not fits(shape, domain) and fits((*shape[1:], shape[0]), domain):
+            own = gym.spaces.Box(0, 255, (*shape[1:], shape[0]), np.uint8)
+        shown[name] = own
+    return gym.spaces.Dict(shown)
+
+
 def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
-    """(B, ...) rows as SB3 prepares them for a policy -> (B, ...) as the environment gave them."""
-    if (
-        domain.dtype is np.uint8 and len(domain.shape) == 3
-    ):  # SB3 scaled it to 0..1 and moved the colors to the front
+    """Return (B, ...) rows that SB3 has prepared for a policy as the environment gave them.
+
+    SB3 scales pictures to 0..1 and moves their colors to the front.
+    """
+    if domain.dtype is np.uint8 and len(domain.shape) == 3:
         image = rows.permute(0, 2, 3, 1) if rows.shape[1] == 3 else rows
         return (image * 255.0).round().to(torch.uint8)
     return rows.to(getattr(torch, domain.dtype.__name__))
 
 
 class TokenExtractor(BaseFeaturesExtractor):
-    """Raw language for Stable-Baselines3: embeds token ids, which it would take for numbers, and averages them.
+    """Features of raw language: embeds the token ids, which SB3 would take for numbers, and averages them.
 
     Works on a Dict observation with a `language` key; other keys are flattened and appended (images scaled to 0..1).
     """
@@ -90,10 +114,10 @@ class TokenExtractor(BaseFeaturesExtractor):
     def __init__(
         self, observation_space: gym.spaces.Dict, embedding: int = 32, features: int = 64
     ) -> None:
-        """Build the embedding; `features` is the width of what comes out of it."""
+        """Build the embedding; `features` numbers come out of it."""
         others = [name for name in observation_space.spaces if name != "language"]
         if "language" not in observation_space.spaces:
-            raise ValueError(
+            raise InputError(
                 f"the observation has no language: it holds {', '.join(observation_space.spaces)}"
             )
         rest = sum(gym.spaces.flatdim(observation_space[name]) for name in others)
@@ -103,40 +127,65 @@ class TokenExtractor(BaseFeaturesExtractor):
         self.mix = nn.Sequential(nn.Linear(embedding, features), nn.ReLU())
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """{modality: (B, ...)} -> (B, features)."""
-        tokens = observations["language"].long()  # (B, T)
+        """Compute (B, features) from {modality: (B, ...)}; an id that is no word counts as padding.
+
+        Raises InputError if the ids are not whole, as under VecNormalize.
+        """
+        ids = observations["language"]
+        tokens = ids.long()  # (B, T)
+        if ids.is_floating_point() and not torch.equal(tokens.to(ids.dtype), ids):
+            raise InputError(
+                "language holds numbers that are no token ids: leave it out of VecNormalize (norm_obs_keys=[...])"
+            )
+        tokens = tokens.masked_fill((tokens < 0) | (tokens >= self.words.num_embeddings), 0)
         count = (tokens != 0).sum(1, keepdim=True).clamp(min=1)
         parts = [self.mix(self.words(tokens).sum(1) / count)]
-        parts += [observations[name].flatten(1).float() for name in self.others]
+        parts += [observations[name].flatten(1).to(parts[0].dtype) for name in self.others]
         return torch.cat(parts, 1)
 
 
 class RawExtractor(BaseFeaturesExtractor):
-    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding of tokens."""
+    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding of tokens.
+
+    Frames that VecFrameStack stacks are read as more colors, numbers and words.
+    """
 
     def __init__(self, observation_space: gym.spaces.Dict, features: int = 64) -> None:
         """Build a network for each modality that is observed; each gives `features` numbers."""
         super().__init__(observation_space, features * len(observation_space.spaces))
         self.parts = nn.ModuleDict()
+        self.colors_last = False
         for name, space in observation_space.spaces.items():
             if name == "image":
-                layers: list[nn.Module] = []
-                for inputs, outputs in ((3, 16), (16, 32), (32, 64)):
-                    layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
-                side = max(space.shape or ()) // 8
-                self.parts[name] = nn.Sequential(
-                    *layers, nn.Flatten(), nn.Linear(64 * side**2, features), nn.ReLU()
-                )
+                self.parts[name] = self._picture_network(space, features)
             elif name == "language":
                 self.parts[name] = TokenExtractor(gym.spaces.Dict({name: space}), features=features)
             else:
                 width = gym.spaces.flatdim(space)
                 self.parts[name] = nn.Sequential(nn.Linear(width, features), nn.ReLU())
 
+    def _picture_network(self, space: gym.Space, features: int) -> nn.Sequential:
+        shape = space.shape or ()
+        if len(shape) != 3:
+            raise InputError(f"image has the shape {shape}: give pictures with three axes")
+        if not is_image_space_channels_first(space):  # type: ignore[arg-type]
+            self.colors_last = True
+            shape = (shape[2], *shape[:2])
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((shape[0], 16), (16, 32), (32, 64)):
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.ReLU()]
+        places = (shape[1] // 8) * (shape[2] // 8)
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * places, features), nn.ReLU())
+
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """{modality: (B, ...)}, images scaled to 0..1 with the colors in front -> (B, features a modality)."""
-        found = []
+        """Compute (B, features a modality) from {modality: (B, ...)}, images scaled to 0..1."""
+        features = []
         for name, part in self.parts.items():
-            own = observations[name]
-            found.append(part({name: own} if name == "language" else own))
-        return torch.cat(found, 1)
+            rows = observations[name]
+            if name == "language":
+                features.append(part({name: rows}))
+            elif name == "image":
+                features.append(part(rows.movedim(-1, 1) if self.colors_last else rows))
+            else:
+                features.append(part(rows.flatten(1)))
+        return torch.cat(features, 1)

@@ -2,134 +2,332 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from gw_agents.checkpoint import modules_fingerprint
-from gw_agents.global_workspace import (
-    AttentionChoice,
-    GlobalWorkspace,
-    known_modalities,
-    usable_modalities,
+from gw_agents.acting.extractors import GWFeaturesExtractor, RawExtractor
+from gw_agents.acting.spaces import (
+    check_attention,
+    check_scene,
+    load_workspace,
+    readable_modalities,
+    scene_shown,
 )
+from gw_agents.checkpoint import modules_fingerprint
+from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace, known_modalities
+from gw_envs.errors import InputError
+
+Weights = dict[str, NDArray[np.float32]]
+"""Fusion weights by modality: () for one observation, (B,) for a batch."""
 
 
 class Representation(ABC):
-    """A frozen function of observations, one or a batch, that reads some of the modalities."""
+    """A frozen function of observations, one or a batch, that reads some of the modalities.
+
+    Every kind is made by `kind(gw, modalities, attention, trained_on)`:
+
+        gw: the workspace; None if `uses_workspace` is false.
+        modalities: those to read, in training or later.
+        attention: the name of the attention module that fuses them, if `fuses`.
+        trained_on: the space of the modalities that the policy is trained on.
+
+    It raises InputError if a policy trained on `trained_on` can't be given `modalities`.
+    """
+
+    name: ClassVar[str]
+    """The name by which agent files and `--encoder` choose it."""
+    uses_workspace: ClassVar[bool] = True
+    fuses: ClassVar[bool] = False
+    """Whether several modalities are fused, so that `attention` has a meaning."""
 
     modalities: tuple[str, ...]
-    """What it reads, in canonical order."""
+    """The modalities that it reads, in canonical order."""
+    keep: tuple[str, ...] = ()
+    """Other keys of the observation, which it passes on unchanged."""
     space: gym.Space
-    """Where its values lie."""
+    """The space of what it returns."""
 
     @abstractmethod
     def __call__(self, observation: Mapping[str, Any]) -> Any:
-        """What the policy is given; `observation` may hold more modalities than are read."""
+        """Compute what the policy is given; `observation` may hold more modalities than are read."""
+
+    def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
+        """Compute what the policy is given, and the fusion weights; no weights where nothing is fused."""
+        return self(observation), {}
+
+    def extractor(self) -> dict[str, Any]:
+        """Return the settings of a policy that computes its features itself; none if it is given finished vectors."""
+        return {}
 
     def modules(self) -> dict[str, nn.Module]:
-        """The frozen networks that it is made of, by name."""
+        """Return the frozen networks that it is made of, by name."""
         return {}
 
     def fingerprint(self) -> str | None:
-        """Sixteen hexadecimal digits that change with any weight it depends on; None if it has no weights."""
+        """Return sixteen hexadecimal digits that change with any weight it depends on; None if it has no weights."""
         modules = self.modules()
         return modules_fingerprint(modules) if modules else None
 
-    def _read(self, observation: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, observation: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the modalities to be read, out of an observation; InputError naming one that is missing."""
+        missing = [name for name in self.modalities if name not in observation]
+        if missing:
+            raise InputError(
+                f"the observation has no {missing[0]}: it holds {', '.join(observation) or 'nothing'}"
+            )
         return {name: observation[name] for name in self.modalities}
 
 
 class WorkspaceVectors(Representation):
-    """z: Box(-1, 1, (Z,)), of the same width whatever is read, which is why policies carry over between modalities."""
+    """Workspace vectors z: Box(-1, 1, (Z,)), whatever is read, so that policies transfer between modalities.
+
+    Where frames are stacked (as by `FrameStackObservation`), every frame is encoded: Box(-1, 1, (k, Z)).
+    With `keep`, the result is a Dict of `z` and of the keys that are kept.
+    """
+
+    name = "gw"
+    fuses = True
 
     def __init__(
-        self, gw: GlobalWorkspace, modalities: Sequence[str], attention: AttentionChoice = None
+        self,
+        gw: GlobalWorkspace,
+        modalities: Sequence[str] | None = None,
+        attention: AttentionChoice = None,
+        trained_on: gym.spaces.Dict | None = None,
+        *,
+        space: gym.Space | None = None,
+        keep: Sequence[str] = (),
     ) -> None:
-        """Read `modalities` through the workspace, fused as `attention` says (see `GlobalWorkspace.encode`)."""
-        self.gw, self.attention = gw, attention
-        self.modalities = known_modalities(gw, modalities)
-        if isinstance(attention, str):
-            gw.attention_called(attention)
-        self.space = gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32)
-        self.weights: dict[str, NDArray[np.float32]] = {}
-        """Fusion weights of what was encoded last, by modality: () or (B,)."""
+        """Read `modalities` through the workspace.
 
-    def __call__(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
-        """(Z,) or (B, Z)."""
-        z, self.weights = self.gw.encode_with_weights(self._read(observation), self.attention)
-        return z
+        Args:
+            gw: the workspace.
+            modalities: those to encode; by default all that are in `space`, or that the workspace knows.
+            attention: how they are fused, as for `GlobalWorkspace.encode`.
+            trained_on: makes no difference: every modality gives vectors of one width.
+            space: the observation space, if it is known: checked now instead of at the first observation.
+            keep: keys of the observation to pass on beside z.
+        """
+        self.gw, self.attention = gw, attention
+        self.frames: int | None = None
+        if space is None:
+            asked = gw.modalities if modalities is None else modalities
+            self.modalities = known_modalities(gw, asked)
+        else:
+            self.modalities, self.frames = readable_modalities(space, gw, modalities)
+        check_attention(gw, attention, self.modalities)
+        width = (gw.width,) if self.frames is None else (self.frames, gw.width)
+        z = gym.spaces.Box(-1.0, 1.0, width, np.float32)
+        self.keep = (keep,) if isinstance(keep, str) else tuple(keep)
+        self.space = gym.spaces.Dict({"z": z, **self._kept(space)}) if self.keep else z
+
+    def _kept(self, space: gym.Space | None) -> dict[str, gym.Space]:
+        """Return the spaces of the keys to keep; InputError if there is no such key."""
+        known = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {}
+        strange = [name for name in self.keep if name not in known or name == "z"]
+        if strange:
+            raise InputError(
+                f"{strange[0]!r} can't be kept beside z: the observation has {', '.join(known) or 'no keys'}"
+            )
+        return {name: known[name] for name in self.keep}
+
+    def __call__(self, observation: Mapping[str, Any]) -> Any:
+        """Compute (Z,) or (B, Z) vectors; with `keep`, a dict of those and of what is kept."""
+        return self.with_weights(observation)[0]
+
+    def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
+        """Compute the vectors, and the fusion weights {modality: () or (B,)}.
+
+        A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are there.
+        """
+        readings = self.read(observation)
+        if self.frames is None:
+            z, weights = self.gw.encode_with_weights(
+                readings, self.attention, observation.get("present")
+            )
+        else:
+            z, weights = self._encode_frames(readings)
+        if self.keep:
+            z = {"z": z, **{name: observation[name] for name in self.keep}}
+        return z, weights
+
+    def _encode_frames(self, readings: Mapping[str, Any]) -> tuple[NDArray[np.float32], Weights]:
+        """Encode {modality: (k, ...) or (B, k, ...)} into (k, Z) or (B, k, Z), and the weights of every frame."""
+        frames: dict[str, NDArray] = {}
+        leading: tuple[int, ...] = ()
+        for name, values in readings.items():
+            array = np.asarray(values)
+            leading = array.shape[: array.ndim - len(self.gw.domain_modules[name].shape)]
+            frames[name] = array.reshape(-1, *array.shape[len(leading) :])
+        z, weights = self.gw.encode_with_weights(frames, self.attention)
+        shaped = {name: share.reshape(leading) for name, share in weights.items()}
+        return z.reshape(*leading, -1), shaped
 
     def modules(self) -> dict[str, nn.Module]:
-        """All domain modules, the workspace, and the attention module if one is used."""
+        """Return all domain modules, the workspace, and the attention module if one is used."""
         used: dict[str, nn.Module] = {**self.gw.domain_modules, "workspace": self.gw.workspace}
         if isinstance(self.attention, str):
             used["attention"] = self.gw.attention_called(self.attention)
         return used
 
 
-class FrozenLatents(Representation):
-    """The latents of the domain modules, side by side."""
+class ConcatenatedLatents(Representation):
+    """The latents of the domain modules of training, side by side; zeros, their mean, for those not read now."""
+
+    name = "concatenation"
 
     def __init__(
-        self, gw: GlobalWorkspace, modalities: Sequence[str], slots: Sequence[str] | None = None
+        self,
+        gw: GlobalWorkspace,
+        modalities: Sequence[str],
+        attention: None = None,
+        trained_on: gym.spaces.Dict | None = None,
     ) -> None:
-        """Read `modalities`; those of `slots` that are not read are filled with zeros, the latents' mean."""
+        """Read some of the modalities of training."""
         self.gw = gw
         self.modalities = known_modalities(gw, modalities)
-        self.slots = known_modalities(gw, slots or modalities)
+        self.slots = self._slots(trained_on)
         strange = [name for name in self.modalities if name not in self.slots]
         if strange:
-            raise ValueError(
+            raise InputError(
                 f"latents of {', '.join(self.slots)} have no place for those of {strange[0]}"
             )
         self.widths = {name: gw.domain_modules[name].latent_width for name in self.slots}
         self.space = gym.spaces.Box(-np.inf, np.inf, (sum(self.widths.values()),), np.float32)
 
+    def _slots(self, trained_on: gym.spaces.Dict | None) -> tuple[str, ...]:
+        """Return the modalities whose latents have a place."""
+        return known_modalities(
+            self.gw, tuple(trained_on.spaces) if trained_on else self.modalities
+        )
+
     def __call__(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
-        """(L,) or (B, L), L being the sum of the latents' widths."""
-        latents = self.gw.latents(self._read(observation))
+        """Compute (L,) or (B, L), L being the sum of the latents' widths."""
+        latents = self.gw.latents(self.read(observation))
         batch = next(iter(latents.values())).shape[:-1]
         zeros = {name: np.zeros((*batch, width), np.float32) for name, width in self.widths.items()}
         return np.concatenate([latents.get(name, zeros[name]) for name in self.slots], -1)
 
     def modules(self) -> dict[str, nn.Module]:
-        """The domain modules of the slots."""
+        """Return the domain modules of all slots."""
         return {name: self.gw.domain_modules[name] for name in self.slots}
 
 
-class RawObservation(Representation):
-    """The observation itself."""
+class UnimodalLatent(ConcatenatedLatents):
+    """The latent of one modality, whichever is read now; the policy decides whether its width fits."""
 
-    def __init__(self, space: gym.spaces.Dict) -> None:
-        """Pass on what is in `space`."""
-        self.modalities = tuple(space.spaces)
-        self.space = space
+    name = "unimodal"
+
+    def _slots(self, trained_on: gym.spaces.Dict | None) -> tuple[str, ...]:
+        return self.modalities
+
+
+class RawObservation(Representation):
+    """The observation itself, for a policy that learns end to end."""
+
+    name = "raw"
+    uses_workspace = False
+
+    def __init__(
+        self,
+        gw: GlobalWorkspace | None,
+        modalities: Sequence[str],
+        attention: str | None,
+        trained_on: gym.spaces.Dict,
+    ) -> None:
+        """Read the modalities of training, and no others."""
+        if set(modalities) != set(trained_on.spaces):
+            raise InputError(
+                f"the encoder {self.name} was trained on {', '.join(trained_on.spaces)}: its policy can't be given"
+                f" {', '.join(modalities)}"
+            )
+        self.gw, self.attention = gw, attention
+        self.modalities = tuple(trained_on.spaces)
+        self.space = trained_on
 
     def __call__(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """{modality: array}."""
-        return self._read(observation)
+        """Return {modality: array}."""
+        return self.read(observation)
+
+    def extractor(self) -> dict[str, Any]:
+        """Return the settings of a policy with a small network for each modality."""
+        return {"features_extractor_class": RawExtractor}
 
 
-class GWObservation(gym.ObservationWrapper):
-    """Shows an agent the workspace vector instead of the observation: Box(-1, 1, (Z,)), float32."""
+class TunedWorkspace(RawObservation):
+    """The observation itself, for a policy that holds a copy of the workspace and trains its encoders."""
+
+    name = "gw_tuned"
+    uses_workspace = True
+    fuses = True
+
+    def extractor(self) -> dict[str, Any]:
+        """Return the settings of a policy with the workspace inside."""
+        arguments = {"gw": self.gw, "modalities": self.modalities, "attention": self.attention}
+        return {
+            "features_extractor_class": GWFeaturesExtractor,
+            "features_extractor_kwargs": arguments,
+        }
+
+
+POLICY_INPUTS: dict[str, Any] = {
+    kind.name: kind
+    for kind in (
+        WorkspaceVectors,
+        UnimodalLatent,
+        ConcatenatedLatents,
+        RawObservation,
+        TunedWorkspace,
+    )
+}
+"""Every kind of `Representation` by its name."""
+
+
+class GWObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
+    """Shows an agent workspace vectors instead of the observation: Box(-1, 1, (Z,)), float32.
+
+    Around `FrameStackObservation` it shows (k, Z), a vector for each frame; with `keep`, a Dict of `z` and the keys
+    that are kept.
+    """
 
     def __init__(
         self,
         env: gym.Env,
-        gw: GlobalWorkspace,
+        gw: GlobalWorkspace | str | Path,
         modalities: Sequence[str] | None = None,
         attention: AttentionChoice = None,
+        keep: Sequence[str] = (),
     ) -> None:
-        """Wrap an environment; `modalities` are those to encode (all that are observed), `attention` as in `encode`."""
-        super().__init__(env)
-        self.gw, self.attention = gw, attention
-        self.modalities = usable_modalities(env.observation_space, gw, modalities)
-        self.observation_space = gym.spaces.Box(-1.0, 1.0, (gw.width,), np.float32)
+        """Wrap an environment with Dict observations.
 
-    def observation(self, observation: Mapping[str, Any]) -> NDArray[np.float32]:
-        """One observation -> (Z,) float32."""
-        return self.gw.encode({name: observation[name] for name in self.modalities}, self.attention)
+        Args:
+            env: the environment.
+            gw: the workspace, or the name of a scene or a folder of weights to load it from.
+            modalities: those to encode; all that are observed by default.
+            attention: as in `GlobalWorkspace.encode`.
+            keep: other keys of the observation to pass on beside z, for example ("time",).
+        """
+        gym.utils.RecordConstructorArgs.__init__(
+            self, gw=gw, modalities=modalities, attention=attention, keep=keep
+        )
+        gym.ObservationWrapper.__init__(self, env)
+        self.gw = load_workspace(gw)
+        check_scene(self.gw, scene_shown(env))
+        self.representation = WorkspaceVectors(
+            self.gw, modalities, attention, space=env.observation_space, keep=keep
+        )
+        self.observation_space = self.representation.space
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities that are encoded."""
+        return self.representation.modalities
+
+    def observation(self, observation: Mapping[str, Any]) -> Any:
+        """Encode one observation into (Z,) float32."""
+        return self.representation(observation)

@@ -1,11 +1,9 @@
-"""A training run on disk: what is needed to go on where it was, written whole or not at all, and read without pickles.
+"""A training run on disk: what is needed to resume it, written whole or not at all, and read without pickles.
 
-Kept are the policy, the optimisers, the replay buffer, the count of steps and the learning curve. Episodes that were
-under way are not: a run that is taken up goes on with fresh ones.
+The file holds the policy, the optimizers, the replay buffer, the count of steps and the learning curve. It does not hold the episodes that were under way: a resumed run begins fresh ones.
 """
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gw_envs.files import write_atomically
+from gw_agents.run_file import read_run, write_run
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 """What a replay buffer of Stable-Baselines3 holds."""
@@ -23,87 +21,61 @@ _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "
 
 @dataclass
 class RunState:
-    """A run's file and what it holds beside the model."""
+    """A run's file, and what it holds beside the model."""
 
     path: Path
     """The file."""
     settings: Mapping[str, Any]
-    """All that the result depends on but the number of steps, as JSON: a run of other settings is never taken up."""
+    """All that the result depends on except the number of steps, as JSON; a run with others is never resumed."""
     curve: list[dict[str, float]] = field(default_factory=list)
     """The evaluations so far."""
     seconds: float = 0.0
-    """Time spent on training, evaluations left out."""
+    """Time spent on training, without evaluations."""
     saved: float = field(default_factory=monotonic)
     """When it was last written."""
 
     def resume(self, model: Any) -> bool:
-        """Bring the model to where the run was; False if there is no run yet.
+        """Bring the model to where the run was; return False if there is no run yet.
 
         Raises:
-            ValueError: the file belongs to a run with other settings, or is damaged.
+            InputError: the file belongs to a run with other settings, or is damaged.
         """
-        if not self.path.exists():
+        state = read_run(self.path, self.settings)
+        if state is None:
             return False
-        try:
-            state = torch.load(self.path, weights_only=True)
-            told = json.loads(state["told"])
-        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{self.path} is damaged: delete it to begin the run anew") from error
-        wanted = json.loads(json.dumps(self.settings))
-        if told["settings"] != wanted:
-            names = [name for name in wanted if told["settings"].get(name) != wanted[name]]
-            raise ValueError(
-                f"{self.path} belongs to a run with other settings ({', '.join(names)}): name another folder or delete"
-                " it"
-            )
         model.set_parameters(state["parameters"], device=model.device)
         for name, value in state["variables"].items():
             getattr(model, name).data.copy_(value)
         if "replay" in state:
             fill_replay(model.replay_buffer, state["replay"])
-        model.num_timesteps, model._n_updates = told["steps"], told["updates"]
-        self.curve, self.seconds = told["curve"], told["seconds"]
+        model.num_timesteps, model._n_updates = state["steps"], state["updates"]
+        self.curve, self.seconds = json.loads(state["curve"]), state["seconds"]
         return True
 
     def save(self, model: Any) -> None:
         """Write the file; OSError with one sentence, and the file before it intact, if that fails."""
-        names = model._get_torch_save_params()[1]
-        told = {
-            "settings": self.settings,
-            "steps": model.num_timesteps,
-            "updates": model._n_updates,
-            "curve": self.curve,
-            "seconds": self.seconds,
-        }
         state = {
             "parameters": model.get_parameters(),
-            "variables": {
-                name: getattr(model, name).detach()
-                for name in names
-                if getattr(model, name) is not None
-            },
-            "told": json.dumps(told),
+            "variables": _variables(model),
+            "steps": model.num_timesteps,
+            "updates": model._n_updates,
+            "curve": json.dumps(self.curve),
+            "seconds": self.seconds,
         }
         if getattr(model, "replay_buffer", None) is not None:
             state["replay"] = read_replay(model.replay_buffer)
-
-        def write(temporary: Path) -> None:
-            with temporary.open(
-                "wb"
-            ) as file:  # given the path, torch would not say why it can't write
-                torch.save(state, file)
-
-        try:
-            write_atomically(self.path, write)
-        except (OSError, RuntimeError) as error:
-            raise OSError(
-                f"{self.path} could not be written ({error}); the checkpoint before it is intact"
-            ) from error
+        write_run(self.path, self.settings, state)
         self.saved = monotonic()
 
 
+def _variables(model: Any) -> dict[str, Any]:
+    """Return the tensors of an algorithm that are no module's, such as SAC's entropy coefficient."""
+    named = {name: getattr(model, name) for name in model._get_torch_save_params()[1]}
+    return {name: value.detach() for name, value in named.items() if value is not None}
+
+
 def read_replay(buffer: Any) -> dict[str, Any]:
-    """The filled part of a replay buffer as tensors."""
+    """Return the filled part of a replay buffer as tensors."""
     count = buffer.buffer_size if buffer.full else buffer.pos
 
     def part(rows: Any) -> Any:
@@ -116,14 +88,14 @@ def read_replay(buffer: Any) -> dict[str, Any]:
 
 
 def fill_replay(buffer: Any, replay: Mapping[str, Any]) -> None:
-    """Put what `read_replay` gave into a buffer of the same size."""
+    """Put what `read_replay` returned into a buffer of the same size."""
 
-    def put(rows: Any, kept: Any) -> None:
+    def put(rows: Any, saved: Any) -> None:
         if isinstance(rows, dict):
             for name in rows:
-                put(rows[name], kept[name])
+                put(rows[name], saved[name])
         else:
-            np.copyto(rows[: len(kept)], kept.numpy())
+            np.copyto(rows[: len(saved)], saved.numpy())
 
     for name in _ARRAYS:
         put(getattr(buffer, name), replay["arrays"][name])

@@ -1,147 +1,148 @@
-"""What an agent is, apart from its weights: environment, encoder and algorithm, each a name in a small table."""
+"""What an agent is, apart from its weights: environment, policy input and algorithm, each a name in a small table."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import gymnasium as gym
+import tyro
 
-from gw_agents.acting.extractors import GWFeaturesExtractor, RawExtractor
-from gw_agents.acting.policy_inputs import (
-    FrozenLatents,
-    RawObservation,
-    Representation,
-    WorkspaceVectors,
-)
-from gw_agents.global_workspace import GlobalWorkspace
+from gw_agents.acting.policy_inputs import POLICY_INPUTS
+from gw_envs.errors import InputError, check_choice, describe
 from gw_envs.observation import check_modalities
-from gw_envs.scenes import ENV_IDS, find_scene
+from gw_envs.scenes import ENV_IDS, Scene, find_scene
 
 POLICY_SETTINGS = ("net_arch", "ortho_init", "log_std_init", "n_critics", "lstm_hidden_size")
 """What an agent's file may say of the shape of its policy."""
 
+PolicyInput = Literal["gw", "unimodal", "concatenation", "raw", "gw_tuned"]
+AlgorithmName = Literal["ppo", "sac", "a2c", "dqn", "td3", "recurrent_ppo"]
+Actions = Literal["discrete", "continuous"]
+
+
+def _policy_shape(net_arch: tuple[int, ...] | None = None) -> Mapping[str, Any]:
+    """Shape of the policy.
+
+    Args:
+        net_arch: Widths of the policy's hidden layers; those of Stable-Baselines3 by default.
+    """
+    return {} if net_arch is None else {"net_arch": list(net_arch)}
+
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """All that must be known, beside the weights, to build an agent; JSON values only."""
+    """What an agent observes, what its policy is given of that, and who trains it."""
 
-    env_id: str
-    """An id in `gw_envs.ENV_IDS`."""
+    env_id: Annotated[str, tyro.conf.arg(name="env")]
+    """The environment: GWSimpleShapes-v0, GWFactory-v0, or MODULE:ID of your own with a Dict observation."""
     modalities: tuple[str, ...]
-    """What the agent observes."""
-    encoder: str = "gw"
-    """A name in `ENCODERS`: what its policy is given of an observation."""
+    """What the agent observes: any of image, attributes, language, or keys of your own environment's observation."""
+    policy_input: Annotated[PolicyInput, tyro.conf.arg(name="encoder")] = "gw"
+    """What the policy is given: workspace vectors, the latent of one modality, the latents of all side by side, the
+    observation itself, or workspace vectors of encoders that are trained with the policy."""
     attention: str | None = None
-    """For the encoders gw: the name of an attention module; None for the even mean of what is observed."""
-    algorithm: str = "ppo"
-    """A name in `ALGORITHMS`: who trains the policy."""
-    actions: str | None = None
-    """discrete or continuous; what the algorithm is mostly used for by default."""
-    layout: str = "fixed"
-    """Where landmarks stand, as for the environment."""
+    """The attention module that fuses the modalities (best, two_step, ...); the even mean by default."""
+    algorithm: Annotated[AlgorithmName, tyro.conf.arg(name="algo")] = "ppo"
+    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 act in continuous actions."""
+    actions: Actions | None = None
+    """Action mode; the usual one of the algorithm by default."""
+    layout: Literal["fixed", "random"] = "fixed"
+    """Where the Factory's landmarks stand."""
     weights: str | None = None
     """Folder of the workspace's weights; those shipped for the scene by default."""
-    policy_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    """Shape of the policy as Stable-Baselines3 names it, of `POLICY_SETTINGS`."""
+    policy_kwargs: Annotated[
+        Mapping[str, Any], tyro.conf.arg(name="", constructor=_policy_shape)
+    ] = field(default_factory=dict)
+    """Shape of the policy in the words of Stable-Baselines3: keys of `POLICY_SETTINGS`."""
 
     def __post_init__(self) -> None:
-        """Fill in what follows from the rest; ValueError on what does not go together."""
-        for what, name, known in (
-            ("environment", self.env_id, ENV_IDS),
-            ("encoder", self.encoder, ENCODERS),
-            ("algorithm", self.algorithm, ALGORITHMS),
-            *(("policy setting", setting, POLICY_SETTINGS) for setting in self.policy_kwargs),
-        ):
-            if name not in known:
-                raise ValueError(f"unknown {what} {name!r}: choose one of {', '.join(known)}")
-        if not isinstance(self.weights, str | None):
-            raise ValueError(f"weights is {self.weights!r}: name a folder")
+        """Fill in what follows from the rest; InputError if something does not go together."""
+        object.__setattr__(self, "env_id", registered_id(self.env_id))
+        modalities = self._check_modalities()
+        object.__setattr__(self, "modalities", modalities)
+        check_choice("encoder", self.policy_input, POLICY_INPUTS)
+        check_choice("algorithm", self.algorithm, ALGORITHMS)
+        for setting in self.policy_kwargs:
+            check_choice("policy setting", setting, POLICY_SETTINGS)
+        for what, value in (("weights", self.weights), ("attention", self.attention)):
+            if not isinstance(value, str | None):
+                raise InputError(f"{what} is {describe(value)}: give a name")
         possible = ALGORITHMS[self.algorithm].actions
-        object.__setattr__(self, "modalities", check_modalities(self.modalities))
         object.__setattr__(self, "actions", self.actions or possible[0])
         if self.actions not in possible:
-            raise ValueError(
+            raise InputError(
                 f"{self.algorithm} has no {self.actions} actions: choose {' or '.join(possible)}"
             )
-        if self.attention is not None and not ENCODERS[self.encoder].fuses:
-            raise ValueError(
-                f"the encoder {self.encoder} fuses nothing: attention is for the encoder gw"
+        if self.attention is not None and not POLICY_INPUTS[self.policy_input].fuses:
+            raise InputError(
+                f"the encoder {self.policy_input} fuses nothing: attention is for the encoder gw"
             )
-        if self.encoder == "unimodal" and len(self.modalities) != 1:
-            raise ValueError(f"the encoder unimodal reads one modality, not {len(self.modalities)}")
+        if self.policy_input == "unimodal" and len(modalities) != 1:
+            raise InputError(f"the encoder unimodal reads one modality, not {len(modalities)}")
+        check_choice("layout", self.layout, ("fixed", "random") if self.known_scene else ("fixed",))
+
+    def _check_modalities(self) -> tuple[str, ...]:
+        if self.known_scene is not None or not isinstance(self.modalities, Iterable):
+            return check_modalities(self.modalities)
+        keys = (self.modalities,) if isinstance(self.modalities, str) else tuple(self.modalities)
+        return check_modalities(keys, keys)
+
+    @property
+    def known_scene(self) -> Scene | None:
+        """The scene of ours that the environment shows; None if it is somebody else's."""
+        return find_scene(self.env_id)
 
     @property
     def scene(self) -> str:
-        """The scene of the environment."""
-        return scene_of(self.env_id)
+        """The name of the scene; the environment's id if it is somebody else's."""
+        return self.known_scene.name if self.known_scene else self.env_id
+
+    @property
+    def uses_workspace(self) -> bool:
+        """Whether the agent needs the weights of a workspace."""
+        return POLICY_INPUTS[self.policy_input].uses_workspace
+
+    @property
+    def label(self) -> str:
+        """A line for people: environment, policy input, modalities and algorithm."""
+        senses = " + ".join(self.modalities)
+        fused = f" fused by {self.attention}" if self.attention else ""
+        return f"{self.env_id}: {self.algorithm} on {self.policy_input} of {senses}{fused}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as agent files hold them."""
+        stored = {FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return stored | {"modalities": list(self.modalities)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "AgentSpec":
+        """Make a spec of what `as_json` returned; TypeError or InputError if it makes no sense."""
+        names = {key: name for name, key in FILE_KEYS.items()}
+        if ":" in str(stored.get("env_id")):
+            raise InputError("env_id names a module, and a file must not import modules")
+        return cls(**{names.get(key, key): value for key, value in stored.items()})
 
 
-def scene_of(env_id: str) -> str:
-    """The scene that an environment of ours shows."""
+FILE_KEYS = {"policy_input": "encoder"}
+"""Fields of `AgentSpec` that agent files hold under another name."""
+
+
+def registered_id(env_id: str) -> str:
+    """Return the id under which an environment is registered; imports the module of "MODULE:ID" first.
+
+    Scenes of ours are found by their names too. Raises InputError if there is no such environment.
+    """
     scene = find_scene(env_id)
-    if scene is None:
-        raise ValueError(f"unknown environment {env_id!r}: choose one of {', '.join(ENV_IDS)}")
-    return scene.name
-
-
-class Encoder(NamedTuple):
-    """One way in which a policy is given observations."""
-
-    represent: Callable[[AgentSpec, Any, gym.spaces.Dict, tuple[str, ...]], Representation]
-    """(spec, workspace, space of what was observed in training, modalities) -> what is computed before the policy."""
-    extractor: Callable[[AgentSpec, Any], dict[str, Any]] | None = None
-    """(spec, workspace) -> the settings of a policy that computes its features itself; None if it is given vectors."""
-    reads_weights: bool = True
-    """Whether there is a workspace."""
-    fuses: bool = False
-    """Whether fusion weights, and so attention, have a meaning."""
-
-
-def _vectors(
-    spec: AgentSpec, gw: GlobalWorkspace, space: gym.Space, modalities: tuple[str, ...]
-) -> Representation:
-    return WorkspaceVectors(gw, modalities, spec.attention)
-
-
-def _latents(
-    spec: AgentSpec,
-    gw: GlobalWorkspace,
-    space: gym.Space,
-    modalities: tuple[str, ...],
-    padded: bool,
-) -> Representation:
-    return FrozenLatents(gw, modalities, spec.modalities if padded else None)
-
-
-def _raw(
-    spec: AgentSpec, gw: GlobalWorkspace, space: gym.spaces.Dict, modalities: tuple[str, ...]
-) -> Representation:
-    if modalities != spec.modalities:
-        raise ValueError(
-            f"the encoder {spec.encoder} was trained on {', '.join(spec.modalities)}: its policy can't be given"
-            f" {', '.join(modalities)}"
-        )
-    return RawObservation(space)
-
-
-def _tuned(spec: AgentSpec, gw: GlobalWorkspace) -> dict[str, Any]:
-    arguments = {"gw": gw, "modalities": spec.modalities, "attention": spec.attention}
-    return {"features_extractor_class": GWFeaturesExtractor, "features_extractor_kwargs": arguments}
-
-
-ENCODERS: dict[str, Encoder] = {
-    "gw": Encoder(_vectors, fuses=True),
-    "unimodal": Encoder(partial(_latents, padded=False)),
-    "concatenation": Encoder(partial(_latents, padded=True)),
-    "raw": Encoder(
-        _raw, lambda spec, gw: {"features_extractor_class": RawExtractor}, reads_weights=False
-    ),
-    "gw_tuned": Encoder(_raw, _tuned, fuses=True),
-}
-"""Every encoder: workspace vectors; the latent of the one modality; the latents of all side by side; the observation
-itself, learned end to end; and the workspace's encoders inside the policy, trained on with it."""
+    if scene is not None:
+        return scene.env_id
+    try:
+        return str(gym.spec(env_id).id)
+    except (gym.error.Error, ImportError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"unknown environment {env_id!r}: choose one of {', '.join(ENV_IDS)}, or give MODULE:ID to import the"
+            " module that registers your own"
+        ) from error
 
 
 class Algorithm(NamedTuple):
@@ -150,20 +151,20 @@ class Algorithm(NamedTuple):
     name: str
     """Its class."""
     actions: tuple[str, ...]
-    """Action modes it can do, the usual one first."""
+    """Action modes that it supports, the usual one first."""
     settings: Mapping[str, Any]
     """Its hyperparameters here."""
     package: str = "stable_baselines3"
-    """Where the class is."""
+    """The package that holds the class."""
     policy: str = "Policy"
     """How the names of its policies end."""
 
     def load(self) -> Any:
-        """The class; ValueError that says what to install if its package is missing."""
+        """Import the class; InputError that says what to install if its package is missing."""
         try:
             return getattr(import_module(self.package), self.name)
         except ImportError as error:
-            raise ValueError(
+            raise InputError(
                 f"{self.name} needs {self.package}: pip install sb3-contrib"
             ) from error
 

@@ -1,32 +1,36 @@
-"""The one seam to Stable-Baselines3: our environments as its VecEnv, workspace vectors as its observations.
+"""Our environments as Stable-Baselines3's VecEnv, and wrappers that corrupt or encode what it shows.
 
 venv = GWVecObservation(make_vec("GWFactory-v0", n_envs=16), gw, modalities=("image", "language"), attention="best")
 PPO("MlpPolicy", venv).learn(200_000)
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-import gw_envs
+import gw_envs  # noqa: F401 - registers the environments
 from gw_agents.acting.policy_inputs import Representation, WorkspaceVectors
-from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace, usable_modalities
+from gw_agents.acting.spaces import check_scene, core_of, load_workspace, scene_shown
+from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace
 from gw_envs.corruption import Corruption, Faults
+from gw_envs.errors import InputError
+from gw_envs.scenes import get_scene
 
 
 class GWVecEnv(VecEnv):
-    """A native batch of scenes as Stable-Baselines3 wants it: reset in the step that ends an episode."""
+    """A native batch of scenes with the interface of Stable-Baselines3: an episode's end resets its row at once."""
 
     def __init__(self, batch: VectorEnv) -> None:
         """Wrap a vector environment of `gw_envs` made with `autoreset_mode=SAME_STEP`."""
         if batch.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
-            raise ValueError(
+            raise InputError(
                 "GWVecEnv needs a vector environment with autoreset_mode=AutoresetMode.SAME_STEP"
             )
         self.batch = batch
@@ -36,17 +40,21 @@ class GWVecEnv(VecEnv):
         self._waiting_seed: int | None = None
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Row i is seeded `seed + i` at the next reset."""
+        """Seed row i with `seed + i` at the next reset."""
         self._waiting_seed = seed
         return super().seed(seed)
 
     def reset(self) -> Any:
         """Begin an episode in every row."""
         seed, self._waiting_seed = self._waiting_seed, None
+        options = self._options[0]
+        if any(own is not options for own in self._options) and any(self._options):
+            raise InputError("set_options was given options for each row: give one dict for all")
         self._reset_seeds()
-        shown, info = self.batch.reset(seed=seed)
+        self._reset_options()
+        observations, info = self.batch.reset(seed=seed, options=options or None)
         self.reset_infos = rows_of(info, self.num_envs)
-        return shown
+        return observations
 
     def step_async(self, actions: NDArray) -> None:
         """Keep the actions for `step_wait`."""
@@ -54,89 +62,143 @@ class GWVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step every row; where an episode ended, the info holds its last observation."""
-        shown, reward, terminated, truncated, info = self.batch.step(self._actions)
-        over = terminated | truncated
+        observations, reward, terminated, truncated, info = self.batch.step(self._actions)
+        done = terminated | truncated
         last = info.pop("final_obs", None)
         infos = rows_of(info, self.num_envs)
-        for told, late in zip(infos, (truncated & ~terminated).tolist(), strict=True):
-            told["TimeLimit.truncated"] = late
-        for row in np.flatnonzero(over):
+        for row_info, late in zip(infos, (truncated & ~terminated).tolist(), strict=True):
+            row_info["TimeLimit.truncated"] = late
+        for row in np.flatnonzero(done):
             infos[row] |= {
                 name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"
             }
             infos[row]["terminal_observation"] = last[row]
-        return shown, reward.astype(np.float32), over, infos
+        return observations, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
         """Free the simulators."""
         self.batch.close()
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        """One frame for each row."""
+        """Return one frame for each row."""
         frames: Any = self.batch.render()
         return frames if frames is not None else [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """The batch's attribute, once for each row asked for."""
-        return [getattr(self.batch, attr_name)] * len(list(self._get_indices(indices)))
+        """Return an attribute once for each row asked for: `state` of that row alone, anything else of the batch."""
+        value = getattr(self.batch, attr_name)
+        rows = list(self._get_indices(indices))
+        if attr_name == "state":
+            return [value[row : row + 1] for row in rows]
+        return [value] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the batch: rows have none of their own."""
+        """Set an attribute of the batch; InputError if only some rows are meant, since rows have none of their own."""
+        self._refuse_some_rows(f"the attribute {attr_name!r}", indices)
         setattr(self.batch, attr_name, value)
 
     def env_method(
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of the batch, once; its result for each row asked for."""
+        """Call a method for each row asked for, and return their results.
+
+        `reset`, `render`, `get_state` and `set_state` act on those rows alone. Any other method is the batch's: it is
+        called once, and InputError is raised if only some rows are meant.
+        """
+        rows = list(self._get_indices(indices))
+        method = getattr(self, f"_{method_name}_rows", None)
+        if method is not None:
+            return method(rows, *args, **kwargs)
+        self._refuse_some_rows(f"the method {method_name!r}", indices)
         result = getattr(self.batch, method_name)(*args, **kwargs)
-        return [result] * len(list(self._get_indices(indices)))
+        return [result] * len(rows)
+
+    def _refuse_some_rows(self, what: str, indices: Any) -> None:
+        if len(set(self._get_indices(indices))) < self.num_envs:
+            raise InputError(f"{what} belongs to all rows together: leave out indices")
+
+    def _reset_rows(
+        self, rows: list[int], *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> list[Any]:
+        """Begin an episode in some rows: (observation, info) of each."""
+        mask = np.isin(np.arange(self.num_envs), rows)
+        seeds = [seed if chosen else None for chosen in mask]
+        shown, info = self.batch.reset(
+            seed=None if seed is None else seeds,  # type: ignore[arg-type]
+            options={**(options or {}), "reset_mask": mask},
+        )
+        infos = rows_of(info, self.num_envs)
+        return [({name: values[row] for name, values in shown.items()}, infos[row]) for row in rows]
+
+    def _get_state_rows(self, rows: list[int]) -> list[Any]:
+        """Return a snapshot of each row."""
+        snapshot = self.batch.get_state()  # type: ignore[attr-defined]
+        return [snapshot[row] for row in rows]
+
+    def _set_state_rows(self, rows: list[int], state: Any) -> list[None]:
+        """Bring some rows to a snapshot of one scene; all rows to anything that the batch takes."""
+        batch: Any = self.batch
+        if len(set(rows)) == self.num_envs:
+            batch.set_state(state)
+            return [None] * len(rows)
+        snapshot = batch.get_state()
+        if not isinstance(state, type(snapshot)) or len(state) != 1:
+            raise InputError("give a snapshot of one scene for some rows: get_state returns them")
+        generators, contacts = list(snapshot.generators), list(snapshot.contacts)
+        elapsed, done = snapshot.elapsed.copy(), snapshot.done.copy()
+        for row in rows:
+            generators[row], contacts[row] = state.generators[0], state.contacts[0]
+            elapsed[row], done[row] = state.elapsed[0], state.done[0]
+        scenes = snapshot.scenes.with_rows(rows, state.scenes)
+        batch.set_state(type(snapshot)(scenes, elapsed, done, generators, contacts))
+        return [None] * len(rows)
+
+    def _render_rows(self, rows: list[int]) -> list[Any]:
+        frames = self.get_images()
+        return [frames[row] for row in rows]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Rows are not wrapped."""
+        """Return False for each row asked for: rows have no wrappers of their own."""
         return [False] * len(list(self._get_indices(indices)))
 
 
 def rows_of(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """A vector environment's info -> one dict a row."""
+    """Split a vector environment's info into one dict for each row."""
     names = [name for name in info if f"_{name}" in info and name != "final_info"]
     return [{name: info[name][row] for name in names} for row in range(count)]
 
 
-def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any) -> GWVecEnv:
-    """A Stable-Baselines3 VecEnv on the native batch of an environment of ours.
+def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any) -> VecMonitor:
+    """Make a Stable-Baselines3 VecEnv on the native batch of an environment of ours, with episode statistics.
 
     Args:
-        env_id: an id in `gw_envs.ENV_IDS`.
+        env_id: a scene's name ("factory") or id ("GWFactory-v0", "gw_envs:GWFactory-v0").
         n_envs: how many rows.
         seed: row i is seeded `seed + i`.
         arguments: as for `gymnasium.make`.
+
+    Returns:
+        A `GWVecEnv` in a `VecMonitor`, so that infos hold "episode" and algorithms log mean returns.
     """
-    if env_id not in gw_envs.ENV_IDS:
-        raise ValueError(
-            f"unknown environment {env_id!r}: make_vec makes {', '.join(gw_envs.ENV_IDS)}"
-        )
+    scene = get_scene(env_id)
     arguments = {"autoreset_mode": AutoresetMode.SAME_STEP, **arguments}
     venv = GWVecEnv(
-        gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **arguments)
+        gym.make_vec(
+            scene.env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **arguments
+        )
     )
     venv.seed(seed)
-    return venv
-
-
-def core_of(venv: VecEnv) -> Any:
-    """The core of our environments, of the first row where there are several; None if it is elsewhere or they aren't.
-
-    Elsewhere is where environments are in processes of their own.
-    """
-    near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
-    return venv.get_attr("core", 0)[0] if near else None
+    return VecMonitor(venv)
 
 
 class CorruptVecObservation(VecEnvWrapper):
-    """Failing sensors around a VecEnv: row i as `gw_envs.corruption.CorruptObservation` seeded like it, to the bit."""
+    """Lets sensors fail around a VecEnv: row i equals `gw_envs.corruption.CorruptObservation` with its seed.
+
+    Put it inside `GWVecObservation`, so that workspace vectors are made of what the failing sensors show.
+    """
 
     def __init__(self, venv: VecEnv, faults: Faults, **arguments: Any) -> None:
-        """Wrap a VecEnv with Dict observations, before workspace vectors are made of them.
+        """Wrap a VecEnv with Dict observations.
 
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
@@ -151,85 +213,92 @@ class CorruptVecObservation(VecEnvWrapper):
         )
 
     def reset(self) -> dict[str, NDArray]:
-        """The first observations, corrupted; seeded as the environments are."""
-        self.corruption.reset(list(self.venv.unwrapped._seeds))  # forgotten by the reset itself
-        shown: Any = self.venv.reset()
-        return self.corruption(shown)
+        """Begin an episode in every row: the first observations, corrupted by the seeds of the environments."""
+        self.corruption.reset(list(self.venv.unwrapped._seeds))  # the reset clears them
+        observations: Any = self.venv.reset()
+        return self.corruption(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As the wrapped VecEnv, with every observation, also the last ones of episodes, corrupted."""
-        shown, reward, over, infos = self.venv.step_wait()
-        if over.any():
-            last = self.corruption.last([info.get("terminal_observation") for info in infos], over)
-            for row in np.flatnonzero(over):
+        """Step as the wrapped VecEnv does; every observation is corrupted, the last ones of episodes too."""
+        observations, reward, done, infos = self.venv.step_wait()
+        if done.any():
+            last = self.corruption.last([info.get("terminal_observation") for info in infos], done)
+            for row in np.flatnonzero(done):
                 infos[row]["terminal_observation"] = last[row]
-        self.corruption.begin(over)
-        corrupted: Any = self.corruption(shown)  # type: ignore[arg-type]
-        return corrupted, reward, over, infos
+        self.corruption.begin(done)
+        corrupted: Any = self.corruption(observations)  # type: ignore[arg-type]
+        return corrupted, reward, done, infos
 
 
 class RepresentedVecEnv(VecEnvWrapper):
-    """Shows the agent what a frozen representation makes of every observation: it runs once a step for all rows."""
+    """Shows an agent what a frozen representation makes of every observation, all rows of a step at once."""
 
     def __init__(self, venv: VecEnv, representation: Representation) -> None:
         """Wrap a VecEnv with Dict observations that hold the modalities the representation reads."""
         self.representation = representation
         super().__init__(venv, representation.space)
 
-    def reset(self) -> NDArray[np.float32]:
-        """(n_envs, ...) representations of the first observations."""
-        shown: Any = self.venv.reset()
-        return self.representation(shown)
+    def reset(self) -> Any:
+        """Begin an episode in every row: (n_envs, ...) represented observations."""
+        observations: Any = self.venv.reset()
+        return self.representation(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As the wrapped VecEnv, with every observation, also the last ones of episodes, represented."""
-        shown: Any
-        shown, reward, over, infos = self.venv.step_wait()
+        """Step as the wrapped VecEnv does; every observation is represented, the last ones of episodes too."""
+        observations: Any
+        observations, reward, done, infos = self.venv.step_wait()
         ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
         if not ended:
-            return self.representation(shown), reward, over, infos
+            return self.representation(observations), reward, done, infos
         last = [infos[row]["terminal_observation"] for row in ended]
-        rows = {
-            name: np.concatenate([shown[name], [one[name] for one in last]])
-            for name in self.representation.modalities
-        }
+        names = (*self.representation.modalities, *self.representation.keep)
+        # all in one call: a few rows alone would cost as much as many
         represented = self.representation(
-            rows
-        )  # once for all of them: a few rows alone would cost as much as many
-        for row, vector in zip(ended, represented[self.num_envs :], strict=True):
-            infos[row]["terminal_observation"] = vector
-        return represented[: self.num_envs], reward, over, infos
+            {
+                name: np.concatenate([observations[name], [one[name] for one in last]])
+                for name in names
+            }
+        )
+        for number, row in enumerate(ended, self.num_envs):
+            infos[row]["terminal_observation"] = _take(represented, number)
+        return _take(represented, slice(self.num_envs)), reward, done, infos
+
+
+def _take(rows: Any, index: Any) -> Any:
+    """Return some rows of an array or of a dict of arrays."""
+    if isinstance(rows, dict):
+        return {name: values[index] for name, values in rows.items()}
+    return rows[index]
 
 
 class GWVecObservation(RepresentedVecEnv):
-    """Shows the agent workspace vectors, Box(-1, 1, (Z,))."""
+    """Shows an agent workspace vectors: Box(-1, 1, (Z,)), or with `keep` a Dict of `z` and the keys that are kept."""
 
     def __init__(
         self,
         venv: VecEnv,
-        gw: GlobalWorkspace | str,
+        gw: GlobalWorkspace | str | Path,
         modalities: Sequence[str] | None = None,
         attention: AttentionChoice = None,
+        keep: Sequence[str] = (),
     ) -> None:
         """Wrap a VecEnv with Dict observations.
 
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
-            gw: the workspace; or the name of a scene, or a folder of weights, to load it from, as configuration files
+            gw: the workspace, or the name of a scene or a folder of weights to load it from, as configuration files
                 can say it.
             modalities: those to encode; all that are observed by default. Leaving one out of the environment's own
                 `modalities` too saves its rendering.
             attention: as in `GlobalWorkspace.encode`.
+            keep: other keys of the observation to pass on beside z, for example ("time",).
         """
-        self.gw, self.attention = (
-            GlobalWorkspace.from_pretrained(gw) if isinstance(gw, str) else gw,
-            attention,
+        self.gw, self.attention = load_workspace(gw), attention
+        check_scene(self.gw, scene_shown(venv))
+        super().__init__(
+            venv,
+            WorkspaceVectors(
+                self.gw, modalities, attention, space=venv.observation_space, keep=keep
+            ),
         )
-        core = core_of(venv)
-        if core is not None and core.scene.name != self.gw.scene_name:
-            raise ValueError(
-                f"the workspace knows the scene {self.gw.scene_name!r}, and the environments show {core.scene.name!r}:"
-                " give the workspace of their scene"
-            )
-        self.modalities = usable_modalities(venv.observation_space, self.gw, modalities)
-        super().__init__(venv, WorkspaceVectors(self.gw, self.modalities, attention))
+        self.modalities = self.representation.modalities

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gw_agents.learning.run_folder import DivergedError, RunFolder
+from gw_agents.learning.run_folder import RunFolder
+from gw_agents.run_file import DivergedError
 from gw_envs.errors import check_number, check_whole
 
 __all__ = ["DivergedError", "FitConfig", "StepLoss", "deferred_interrupt", "fit", "seed_torch"]

@@ -10,16 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gw_agents.run_file import read_run, write_run
-from gw_envs.errors import InputError
+from gw_agents.run_file import DivergedError, read_run, write_run
 from gw_envs.outputs import locked
 
 FORMAT = 2
 """Raised whenever a checkpoint of an earlier release would continue differently."""
-
-
-class DivergedError(InputError, FloatingPointError):
-    """Training reached a loss or a gradient that is not finite."""
 
 
 class RunFolder:

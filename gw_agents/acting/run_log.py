@@ -1,0 +1,50 @@
+"""The TensorBoard log of a training run."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import TensorBoardOutputFormat
+from tqdm import tqdm
+
+
+class RunLog(TensorBoardOutputFormat):
+    """A TensorBoard log that does not stop the training if it can't be written any more, but says so once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.failed = folder, False
+        try:
+            with _silent_threads():
+                super().__init__(str(folder))
+        except OSError as error:
+            raise OSError(
+                f"the log in {folder} could not be written ({error}); the checkpoint is intact"
+            ) from error
+
+    def write(self, *values: Any, **more: Any) -> None:
+        if self.failed:
+            return
+        try:
+            with _silent_threads():
+                super().write(*values, **more)
+        except OSError as error:
+            self.failed = True
+            tqdm.write(
+                f"the log in {self.folder} could not be written ({error}); training continues without it"
+            )
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+@contextmanager
+def _silent_threads() -> Iterator[None]:
+    """Print no tracebacks of threads: TensorBoard raises an error of its thread again where it waits for it."""
+    before, threading.excepthook = threading.excepthook, lambda failure: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before

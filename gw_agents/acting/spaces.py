@@ -1,0 +1,113 @@
+"""What environments show and what a workspace reads: checks before the first observation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.vec_env import VecEnv
+
+from gw_agents.domains.base import Domain
+from gw_agents.global_workspace import (
+    AttentionChoice,
+    GlobalWorkspace,
+    explicit_weights,
+    usable_modalities,
+)
+from gw_envs.errors import InputError, describe
+from gw_envs.scenes import find_scene
+
+
+def load_workspace(gw: GlobalWorkspace | str | Path) -> GlobalWorkspace:
+    """Return the workspace itself, or load the one that the name of a scene or a folder of weights stands for."""
+    if isinstance(gw, str | Path):
+        return GlobalWorkspace.from_pretrained(gw)
+    if not isinstance(gw, GlobalWorkspace):
+        raise InputError(
+            f"the workspace is {describe(gw)}: give a GlobalWorkspace, the name of a scene, or a folder of weights"
+        )
+    return gw
+
+
+def core_of(venv: VecEnv) -> Any:
+    """Return the core of our environments (of the first row where there are several).
+
+    Returns None if the environments are not ours, or run in processes of their own.
+    """
+    near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
+    return venv.get_attr("core", 0)[0] if near else None
+
+
+def scene_shown(env: gym.Env | VecEnv) -> str | None:
+    """Return the name of the scene of ours that an environment shows; None if it is somebody else's."""
+    if isinstance(env, VecEnv):
+        core = core_of(env)
+        spec = env.get_attr("spec", 0)[0] if core is None and env.has_attr("spec") else None
+    else:
+        core, spec = getattr(env.unwrapped, "core", None), env.spec
+    scene = getattr(core, "scene", None) or (find_scene(spec.id) if spec else None)
+    return getattr(scene, "name", None)
+
+
+def check_scene(gw: GlobalWorkspace, shown: str | None) -> None:
+    """Raise InputError if the environment shows a scene of ours that is not the workspace's."""
+    known = find_scene(gw.scene_name)
+    if shown is not None and shown != (known.name if known else gw.scene_name):
+        raise InputError(
+            f"the workspace knows the scene {gw.scene_name!r}, and the environments show {shown!r}:"
+            " give the workspace of their scene"
+        )
+
+
+def check_attention(
+    gw: GlobalWorkspace, attention: AttentionChoice, modalities: tuple[str, ...]
+) -> None:
+    """Raise InputError unless `GlobalWorkspace.encode` could fuse `modalities` as `attention` says."""
+    if isinstance(attention, str):
+        gw.attention_called(attention)
+    elif attention is not None:
+        explicit_weights(attention, modalities)
+
+
+def readable_modalities(
+    space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None
+) -> tuple[tuple[str, ...], int | None]:
+    """Return the modalities to encode, and how many frames of each are stacked along a first axis (None if single).
+
+    Raises InputError saying which keys the observation lacks, or which shape does not fit the workspace.
+    """
+    names = usable_modalities(space, gw, modalities)
+    assert isinstance(space, gym.spaces.Dict)
+    frames = {_frames(space[name], gw.domain_modules[name], name, gw) for name in names}
+    if len(frames) > 1:
+        raise InputError(
+            f"of the modalities {', '.join(names)} some are stacked and some are not: stack all frames or none"
+        )
+    return names, frames.pop()
+
+
+def _frames(space: gym.Space, domain: Domain, name: str, gw: GlobalWorkspace) -> int | None:
+    """Return the length of an additional first axis; None if there is none. InputError if the rest does not fit."""
+    shape = space.shape
+    if shape is None or fits(shape, domain):  # a text has no shape
+        return None
+    if fits(shape[1:], domain):
+        return shape[0]
+    message = f"{name} has the shape {shape} here, and the workspace reads {domain.shape}"
+    own = len(domain.shape)
+    if name == "attributes" and len(shape) == own == 1 and shape[0] % domain.shape[0]:
+        message += (
+            ": layout='random' appends the places of landmarks to the attributes; choose layout='fixed', or train a"
+            " workspace on this layout"
+        )
+    elif len(shape) == own:
+        message += ": if frames are stacked, stack workspace vectors instead, as in VecFrameStack(GWVecObservation(venv, gw))"
+    raise InputError(message)
+
+
+def fits(shape: tuple[int, ...], domain: Domain) -> bool:
+    """Tell whether one observation of that shape is what the domain module reads."""
+    wanted = domain.shape
+    return len(shape) == len(wanted) and all(
+        length in (-1, own) for length, own in zip(wanted, shape, strict=True)
+    )
