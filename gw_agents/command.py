@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import tyro
 
-from gw_envs.errors import InputError, MissingPackageError
+from gw_envs.errors import MissingPackageError
 
 
 def program_name() -> str:
@@ -37,7 +37,7 @@ def run_command(command: Callable[[], Any]) -> None:
     torch.set_num_threads(1)
     try:
         command()
-    except (InputError, MissingPackageError, OSError) as error:
+    except (ValueError, MissingPackageError, OSError) as error:  # InputError, once all raise it
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped")

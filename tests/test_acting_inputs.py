@@ -169,9 +169,10 @@ def test_pictures_with_colors_last_are_turned():
 
 
 def test_normalized_ids_are_refused_and_left_out_ids_work():
+    venv = VecNormalize(make_vec(SHAPES))
+    model = PPO("MultiInputPolicy", venv, n_steps=4, batch_size=4, policy_kwargs=RAW)
     with pytest.raises(InputError, match="leave it out of VecNormalize"):
-        venv = VecNormalize(make_vec(SHAPES))
-        PPO("MultiInputPolicy", venv, n_steps=4, batch_size=4, policy_kwargs=RAW).learn(4)
+        model.learn(4)
     venv = VecNormalize(make_vec(SHAPES), norm_obs_keys=["attributes"])
     PPO("MultiInputPolicy", venv, n_steps=4, batch_size=4, policy_kwargs=RAW).learn(4)
 

@@ -19,7 +19,7 @@ def test_every_agent_is_trained_once_and_tested_on_all_it_can_be_given(tiny, tmp
     trained, train = [], control.train
 
     def counted(config, **more):
-        trained.append((config.encoder, config.modalities))
+        trained.append((config.agent.policy_input, config.agent.modalities))
         return train(config, **more)
 
     monkeypatch.setattr(control, "train", counted)

@@ -146,6 +146,7 @@ class WorkspaceVectors(Representation):
         A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are there.
         """
         readings = self.read(observation)
+        z: Any
         if self.frames is None:
             z, weights = self.gw.encode_with_weights(
                 readings, self.attention, observation.get("present")
