@@ -1,6 +1,6 @@
-"""Gymnasium environments that show one scene in three modalities: image, attributes and language.
+"""Gymnasium environments with three views of one scene: image, attributes and language.
 
-Importing this package registers the environments; it is silent and imports no torch.
+Importing this package registers the environments; it prints nothing and does not import torch.
 """
 
 from gymnasium.envs.registration import register
@@ -9,7 +9,7 @@ from gw_envs.observation import MODALITIES
 from gw_envs.scenes import ENV_IDS, SCENES
 
 MAX_EPISODE_STEPS = 100
-"""Steps after which an episode of every environment is truncated, unless `gym.make` is told otherwise."""
+"""Steps after which an episode is truncated, unless `gym.make` gets another number."""
 
 for _scene in SCENES.values():
     _classes = f"gw_envs.{_scene.name}.env:{_scene.class_prefix}"

@@ -1,16 +1,15 @@
-"""Where the project's data files are: inside the installed package, or beside it in a checkout."""
+"""Find the project's data files, inside the installed package or beside it in a checkout."""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-
 FOLDERS = (PACKAGE / "_assets", PACKAGE.parent / "assets")
-"""Searched in this order: a wheel carries the first, an editable checkout has the second."""
+"""The folders of assets, searched in this order: that of a wheel, then that of a checkout."""
 
 
 def asset_path(relative: str | Path) -> Path:
-    """The file or folder called `relative` among the assets; raises FileNotFoundError if there is none."""
+    """Return the path of a file or folder among the assets; FileNotFoundError if there is none."""
     for folder in FOLDERS:
         if (folder / relative).exists():
             return folder / relative

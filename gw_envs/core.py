@@ -1,7 +1,7 @@
 """A batch of scenes of one kind. `GWEnv` and `GWVectorEnv` are thin adapters around it.
 
 A core holds N scenes as arrays, moves them and observes them. It owns no random generator and no
-autoreset: the adapters in `gw_envs.env` bring those, so that all of them agree to the bit.
+autoreset: the adapters bring those, so that both agree to the bit.
 """
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""What pictures for people share: OpenCV, imported when first needed, a display to show them on, lines of text."""
+"""OpenCV, imported when it is first needed, the check for a display, and the wrapping of text."""
 
 import ctypes
 import os
@@ -24,7 +24,7 @@ def opencv() -> Any:
 
 
 def has_display() -> bool:
-    """Whether a window can be opened: on Linux, where an X server answers. OpenCV would end the process otherwise."""
+    """Tell whether a window can be opened; without an X server, OpenCV would end the process."""
     if sys.platform in ("win32", "darwin"):
         return True
     if not os.environ.get("DISPLAY"):
@@ -41,7 +41,7 @@ def has_display() -> bool:
 
 
 def wrapped(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """The text in lines that fit, broken between words; a word that does not fit alone has a line of its own."""
+    """Break a text into lines that fit; a word that is too long has a line of its own."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

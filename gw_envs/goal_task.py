@@ -1,6 +1,7 @@
-"""The task, shared by both scenes: bring the thing to a goal pose. Pure functions of poses, batched.
+"""The task of every scene, as pure functions of batches of poses: bring an object to a goal pose.
 
-A pose is an array (..., 3): x, y in the scene's unit of length (pixels or metres) and rotation in radians.
+A pose is an array (..., 3): x and y in the scene's unit of length (pixels or metres), and the
+rotation in radians.
 """
 
 import math
@@ -17,8 +18,8 @@ ACTIONS = ("up", "down", "left", "right", "turn left", "turn right")
 UNIT_ACTIONS = np.array(
     [(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64
 )
-"""(6, 3) each discrete action as a continuous one: along x, along y, counter-clockwise, as fractions of full speed."""
-
+"""(6, 3) each discrete action as a continuous one: fractions of full speed along x, along y and
+counter-clockwise."""
 
 Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Distance to the goal in the unit of length, and absolute angle to it in radians."""
@@ -26,22 +27,24 @@ Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Task:
-    """A goal, a reward and a success.
+    """A goal, its reward and its success.
 
-    With d the distance to the goal in the scene's unit of length and a the absolute angle to it in radians, one step
-    that goes from (d, a) to (d', a') earns
+    Let d be the distance to the goal in the scene's unit of length, and a the absolute angle to it
+    in radians. A step from (d, a) to (d', a') earns
 
-        (d - d') / step + angle_weight (a - a') - step_cost + success_bonus [d' <= tolerance and a' <= angle_tolerance].
+        (d - d') / step + angle_weight (a - a') - step_cost + success_bonus s
+
+    where s is 1 if d' <= tolerance and a' <= angle_tolerance, else 0.
     """
 
     goal: tuple[float, float, float]
-    """x, y and rotation to reach."""
+    """The x, y and rotation to reach."""
     tolerance: float
     """Largest distance that counts as success, in the unit of length."""
     angle_tolerance: float
     """Largest absolute angle that counts as success, in radians."""
     step: float
-    """Unit of length that one action moves at full speed."""
+    """Distance that one action moves at full speed, in the unit of length."""
     turn: float
     """Radians that one action turns at full speed."""
     angle_weight: float = 10.0 / np.pi
@@ -63,7 +66,7 @@ class Task:
     def success(
         self, distance: NDArray[np.float64], angle: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Whether each distance and angle is within tolerance; the last bits of rounding are forgiven."""
+        """Return (...,) whether distances and angles are within tolerance, up to rounding."""
         return (distance <= self.tolerance + 1e-9) & (angle <= self.angle_tolerance + 1e-9)
 
     def reward(

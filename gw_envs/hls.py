@@ -1,4 +1,7 @@
-"""Colors as the published data set draws them: hue, lightness and saturation in bytes, as OpenCV stores them."""
+"""Colors by hue, lightness and saturation, in bytes as OpenCV stores them.
+
+The published data set draws its colors in this space.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +9,12 @@ from numpy.typing import NDArray
 from gw_envs.compiled import compiled
 
 HLS_LOW, HLS_HIGH = (0, 46, 0), (180, 255, 255)
-"""Smallest and largest hue (of 180), lightness and saturation (of 255) that scenes are drawn with."""
+"""Smallest and largest hue (of 180), lightness and saturation (of 255) of sampled scenes."""
 
 
 @compiled()
 def rgb_from_hls(hls):  # pragma: no cover - compiled
-    """(N, 3) hue, lightness and saturation -> (N, 3) uint8 red, green and blue: OpenCV's HLS2RGB, to the bit."""
+    """Convert (N, 3) hue, lightness and saturation to (N, 3) uint8 RGB, as OpenCV to the bit."""
     rgb = np.empty((len(hls), 3), np.uint8)
     one = np.float32(1.0)
     for n in range(len(hls)):
@@ -41,5 +44,5 @@ def rgb_from_hls(hls):  # pragma: no cover - compiled
 
 
 def sample_rgb(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
-    """(count, 3) colors, uniform in hue, lightness and saturation."""
+    """Draw (count, 3) uint8 RGB colors, uniform in hue, lightness and saturation."""
     return rgb_from_hls(rng.integers(HLS_LOW, HLS_HIGH, size=(count, 3), endpoint=True))

@@ -14,10 +14,11 @@ from gw_envs.errors import InputError, describe
 
 @dataclass(frozen=True)
 class Field:
-    """One named attribute of a scene and how it is written into the attribute vector.
+    """One named attribute of a scene and its form in the attribute vector.
 
-    `linear` fields map [low, high] to [-1, 1], one number for each of `width`; an `angle` in radians becomes its
-    cosine and its sine; a `one_hot` index becomes `width` numbers of which one is 1.
+    A `linear` field maps [low, high] to [-1, 1], one number for each of `width`. An `angle` in
+    radians becomes its cosine and its sine. A `one_hot` index becomes `width` numbers, one of them
+    1 and the others 0.
     """
 
     name: str
@@ -29,36 +30,36 @@ class Field:
 
     @property
     def components(self) -> int:
-        """How many numbers of the attribute vector the field takes."""
+        """Count the numbers of the attribute vector that the field takes."""
         return 2 if self.kind == "angle" else self.width
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The observable side of a scene."""
+    """What can be observed of a scene, and where its code is."""
 
     name: str
     """The scene's name, which is also the name of its package in `gw_envs`."""
     env_id: str
-    """The id of its Gymnasium environment."""
+    """The id of the Gymnasium environment."""
     class_prefix: str
-    """The beginning of the names of its classes."""
+    """The first part of the names of the scene's classes."""
     fields: tuple[Field, ...]
-    """Its attributes, in the order in which the attribute vector lists them."""
+    """The attributes, in the order of the attribute vector."""
     image_size: int
     """The default side of an image in pixels."""
 
     @property
     def attribute_width(self) -> int:
-        """Length A of the attribute vector."""
+        """Return the length A of the attribute vector."""
         return sum(field.components for field in self.fields)
 
     def load(self, module: str, name: str) -> Any:
-        """Import `name` from the module of that name in the scene's package."""
+        """Import `name` from a module of the scene's package."""
         return getattr(import_module(f"gw_envs.{self.name}.{module}"), name)
 
     def state_type(self) -> Any:
-        """Import the class of the scene's states."""
+        """Return the class of the scene's states."""
         return self.load("state", f"{self.class_prefix}State")
 
 
@@ -93,10 +94,10 @@ SCENES: dict[str, Scene] = {
         ),
     )
 }
-"""Every scene by name."""
+"""All scenes by name."""
 
 ENV_IDS = tuple(scene.env_id for scene in SCENES.values())
-"""The ids of every scene's environment."""
+"""The environment ids of all scenes."""
 
 _BY_ID = {scene.env_id: scene for scene in SCENES.values()}
 

@@ -1,7 +1,7 @@
-"""The Factory in words: the table's color, place and direction.
+"""The captions of the Factory: the table's color, place and direction.
 
-A place is a region of the floor, or a relation to the nearest landmark where one is near. North, and the top of the
-picture, is the back wall.
+A place is a region of the floor, or a relation to the nearest landmark if one is near. North, and
+the top of the picture, is the back wall.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
 
 REACH = 1.5
-"""The grids of places divide [-REACH, REACH] metres evenly on both axes; the outer cells go on beyond it."""
+"""The grids of places divide [-REACH, REACH] metres evenly on both axes; outer cells go beyond."""
 
 NEAR = 0.8
-"""How far a table's centre may be from a landmark's box, in metres, to be near it."""
+"""Largest distance in metres from the table's center to a landmark's box that counts as near."""
 
 _EXTENTS = np.array([(landmark.half_width, landmark.half_depth) for landmark in LANDMARKS])
 
@@ -106,38 +106,44 @@ SIDE = Variant(
 
 @compiled()
 def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
-    """The nearest landmark, and the side of it the table is on, as 4 * landmark + side; -1 if none is near."""
-    found, closest = -1, near
+    """Return the nearest landmark and the table's side of it, 4 * landmark + side, or -1."""
+    relation, closest = -1, near
     for k in range(len(centres)):
         across, along = x - centres[k, 0], y - centres[k, 1]
         gap_x, gap_y = max(abs(across) - extents[k, 0], 0.0), max(abs(along) - extents[k, 1], 0.0)
         distance = np.sqrt(gap_x * gap_x + gap_y * gap_y)
         if distance <= closest:
             side = (0 if across < 0 else 1) if gap_x > gap_y else (2 if along < 0 else 3)
-            found, closest = 4 * k + side, distance
-    return found
+            relation, closest = 4 * k + side, distance
+    return relation
 
 
 @compiled()
 def _classify(
     x, y, rotation, rgb, landmarks, extents, values, reach, near
 ):  # pragma: no cover - compiled
-    """The columns of `meanings`, a row for each scene."""
-    found = np.empty((len(x), 7), dtype=np.int64)
+    """Return `meanings`, a row for each scene."""
+    columns = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
-        found[n, 0] = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
-        found[n, 1] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
-        found[n, 2] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
+        columns[n, 0] = nearest(
+            np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values
+        )
+        columns[n, 1] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
+        columns[n, 2] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
         relation = _relation(x[n], y[n], landmarks[n], extents, near)
-        found[n, 3] = relation // 4 if relation >= 0 else -1
-        found[n, 4] = relation
-        found[n, 5] = sector(rotation[n], 8)
-        found[n, 6] = sector(rotation[n], 16)
-    return found
+        columns[n, 3] = relation // 4 if relation >= 0 else -1
+        columns[n, 4] = relation
+        columns[n, 5] = sector(rotation[n], 8)
+        columns[n, 6] = sector(rotation[n], 16)
+    return columns
 
 
 def meanings(state: FactoryState) -> NDArray[np.int64]:
-    """(N, 7): color, coarse and fine place, landmark and its side (-1 if none is near), coarse and fine direction."""
+    """Return what captions can say of N scenes, as indices.
+
+    The columns of the (N, 7) int64 are color, coarse and fine place, landmark and its side (-1 if
+    none is near), coarse and fine direction.
+    """
     return _classify(
         np.ascontiguousarray(state.x, dtype=np.float64),
         np.ascontiguousarray(state.y, dtype=np.float64),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.core import Core
-from gw_envs.env import GWEnv, GWVectorEnv
+from gw_envs.env import GWEnv
 from gw_envs.errors import InputError
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
 from gw_envs.factory.contacts import ContactHistory, Moves, repeat
@@ -17,6 +17,7 @@ from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, FactoryState
 from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
 from gw_envs.scenes import SCENES
+from gw_envs.vector_env import GWVectorEnv
 
 TASK = Task(
     goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16
@@ -27,7 +28,7 @@ FULL_SPEED = np.array([TASK.step, TASK.step, TASK.turn]) / STEP_SECONDS
 """(3,) fastest velocity along x and y in metres a second, and about the vertical in radians."""
 
 DEEPEST = 0.05
-"""Metres by which a given table may overlap an obstacle: the physics pushes it out without a jump."""
+"""Metres by which a given table may overlap an obstacle; the physics pushes it out gently."""
 
 
 class FactoryCore(Core[FactoryState]):
@@ -140,42 +141,56 @@ class FactoryEnv(GWEnv):
     """A table on a factory floor: bring it to the middle and turn its front to the back wall.
 
     ## Description
-    The Factory scene of Devillers, Maytié and VanRullen (arXiv 2306.15711) with the task of Maytié, Devillers, Arnold
-    and VanRullen (arXiv 2403.04588), simulated in Bullet. The floor is 4 x 4 metres, seen by a fixed camera; x grows
-    to the right, y towards the back wall. Shelves, cones, crates and a docking station stand on it. The table is
-    driven by velocities; walls and landmarks stop it, and it can neither tip nor climb.
+    The Factory scene of Devillers, Maytié and VanRullen (arXiv 2306.15711) with the task of Maytié,
+    Devillers, Arnold and VanRullen (arXiv 2403.04588), simulated in Bullet. The floor is 4 x 4
+    metres, seen by a fixed camera; x grows to the right, y towards the back wall. Shelves, cones,
+    crates and a docking station stand on it. The table is driven by velocities; walls and landmarks
+    stop it, and it can neither tip nor climb.
 
     ## Observation
     A Dict of the modalities asked for:
     - `image`: (64, 64, 3) uint8, or any `image_size` of 32 to 512.
-    - `attributes`: (7,) float32 in [-1, 1]: x, y, cosine and sine of the rotation, red, green, blue; with
-      `layout="random"` (15,): the landmarks' x and y follow, in the order shelves, cones, crates, docking station.
-    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"` (Gymnasium's
-      `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
+    - `attributes`: (7,) float32 in [-1, 1]: x, y, cosine and sine of the rotation, red, green,
+      blue; with `layout="random"` (15,): the landmarks' x and y follow, in the order shelves,
+      cones, crates, docking station.
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`
+      (Gymnasium's `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
 
     ## Actions
     One step lasts 0.2 s.
-    `actions="discrete"`: 0 north (away), 1 south, 2 west (left), 3 east (0.5 m/s, 0.1 m a step), 4 turn left, 5 turn
-    right (pi/16 a step).
-    `actions="continuous"`: Box(-1, 1, (3,)): velocity along x and y in units of 0.5 m/s, turn rate counter-clockwise
-    in units of pi/16 a step (0.98 rad/s).
+    `actions="discrete"`: 0 north (away), 1 south, 2 west (left), 3 east (0.5 m/s, 0.1 m a step),
+    4 turn left, 5 turn right (pi/16 a step).
+    `actions="continuous"`: Box(-1, 1, (3,)): velocity along x and y in units of 0.5 m/s, turn rate
+    counter-clockwise in units of pi/16 a step (0.98 rad/s).
 
     ## Reward
-    With d the distance in metres from the table's centre to the middle of the floor and a the absolute angle in
-    radians from facing the back wall: progress in d over 0.1, plus 10/pi times progress in a, minus 0.05 a step, plus
-    5 on success (d <= 0.15 and a <= pi/16).
+    Let d be the distance in metres from the table's center to the middle of the floor, and a the
+    absolute angle in radians from facing the back wall. A step earns the progress in d over 0.1,
+    plus 10/pi times the progress in a, minus 0.05, plus 5 on success (d <= 0.15 and a <= pi/16).
 
     ## Episode end
-    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to `gym.make`).
+    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to
+    `gym.make`).
 
     ## Info
-    `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, where language is
-    observed.
+    `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, where
+    language is observed.
 
     ## Reset
-    Position uniform where the table stands free, rotation uniform, color uniform in HLS. `layout="fixed"` has the
-    landmarks where the shipped models know them; `layout="random"` places them anew, never overlapping, the goal
-    always within reach.
+    Position uniform where the table stands free, rotation uniform, color uniform in HLS.
+    `layout="fixed"` has the landmarks where the shipped models know them; `layout="random"` draws
+    their places, never overlapping, the goal always within reach.
+    `reset(options={"state": {"x": 0.5, "y": -0.5}})` fixes some of the values `x`, `y`, `rotation`,
+    `rgb`, `landmarks` and `wording_seed`, or all; a table inside a wall or a landmark is refused.
+
+    ## Branching
+    `env.unwrapped.get_state()` and `set_state(state)` go back to where an episode was, contacts
+    included; copies by `copy.deepcopy` and `pickle` go on as the original does. A copy makes a
+    physics of its own when it first moves.
+
+    ## Playing
+    `gymnasium.utils.play.play(env, wait_on_player=True)` with `render_mode="rgb_array"`: w, s, a, d
+    move and q, e turn. With continuous actions, `play(env, noop=env.unwrapped.noop)`.
 
     ## Ids
     `GWFactory-v0`.

@@ -1,6 +1,7 @@
-"""What stands where on the floor, and where something may stand: pure functions of poses and boxes.
+"""The places of things on the floor, and where they may stand: pure functions of poses and boxes.
 
-x grows to the right and y away from the camera, both in metres from the middle of the floor; angles are in radians.
+x grows to the right and y away from the camera, both in metres from the middle of the floor. Angles
+are in radians.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,12 @@ FLOOR = 2.0
 """Half the side of the floor in metres: x and y run from -FLOOR to FLOOR."""
 
 TABLE = (0.5, 0.35)
-"""Half the width (across the front) and half the depth (towards the front) of the table in metres."""
+"""Half the table's width (along its front) and half its depth (towards its front) in metres."""
 
 
 @dataclass(frozen=True)
 class Landmark:
-    """Something that stands on the floor, upright and unturned: an axis-aligned box as far as collisions go."""
+    """A thing on the floor; for collisions it is an axis-aligned box."""
 
     name: str
     half_width: float
@@ -27,9 +28,9 @@ class Landmark:
     half_depth: float
     """Half the extent along y in metres."""
     x: float
-    """Centre in the fixed layout, metres."""
+    """Center in the fixed layout, metres."""
     y: float
-    """Centre in the fixed layout, metres."""
+    """Center in the fixed layout, metres."""
 
 
 LANDMARKS = (
@@ -41,46 +42,46 @@ LANDMARKS = (
 """The landmarks, in the order of `FactoryState.landmarks`."""
 
 FIXED_LAYOUT = np.array([(landmark.x, landmark.y) for landmark in LANDMARKS])
-"""(4, 2) centres of the landmarks in the published case."""
+"""(4, 2) centers of the landmarks in the layout 'fixed', the published one."""
 
 HALVES = np.array([(landmark.half_width, landmark.half_depth) for landmark in LANDMARKS])
 """(4, 2) half extents of the landmarks along x and y."""
 
 CLEARANCE = 0.05
-"""Metres that things keep from one another where a scene begins."""
+"""Smallest distance between things in a sampled scene, in metres."""
 
 GOAL_RADIUS = 0.75
-"""Random landmarks leave this disc around the middle of the floor free, in metres."""
+"""Radius of the disc around the middle of the floor that random landmarks leave free, in metres."""
 
 TURNING_RADIUS = float(np.hypot(*TABLE)) + 0.025
-"""Metres around the table's centre in which it can turn without touching anything, in simulation too."""
+"""Radius in metres within which the table turns, with a margin for the simulation."""
 
 CELL = 0.05
-"""Side of the cells in which a way to the goal is looked for, in metres."""
+"""Side of the cells in which a way to the goal is searched, in metres."""
 
 MOST_ROWS = 20_000
-"""How many scenes are proposed at a time, at most."""
+"""Most scenes that are proposed at a time."""
 
-_CELL_CENTRES = np.arange(-FLOOR + CELL / 2, FLOOR, CELL)
+_CELL_CENTERS = np.arange(-FLOOR + CELL / 2, FLOOR, CELL)
 
 
 def gaps(
-    poses: NDArray[np.float64], centres: NDArray[np.float64], halves: ArrayLike = HALVES
+    poses: NDArray[np.float64], centers: NDArray[np.float64], halves: ArrayLike = HALVES
 ) -> NDArray[np.float64]:
-    """How far the table is from axis-aligned boxes, by the separating axis test.
+    """Measure the gaps between the table and axis-aligned boxes by the separating axis test.
 
     Args:
         poses: (..., 3) x, y and rotation of the table.
-        centres: (..., M, 2) centres of M boxes.
+        centers: (..., M, 2) centers of M boxes.
         halves: (M, 2) their half extents.
 
     Returns:
-        (..., M) the widest gap along the four axes of the two rectangles: never more than their distance; negative
-        where they overlap, and then its size is how deep.
+        (..., M) the widest gap along the four axes of the two rectangles. It is never more than
+        their distance; where they overlap it is negative, and its size is the depth.
     """
     half_width, half_depth = TABLE
     cosine, sine = np.cos(poses[..., 2, None]), np.sin(poses[..., 2, None])  # (..., 1)
-    offsets = centres - poses[..., None, :2]
+    offsets = centers - poses[..., None, :2]
     dx, dy = offsets[..., 0], offsets[..., 1]  # (..., M)
     width, depth = np.asarray(halves).T  # (M,)
     c, s = np.abs(cosine), np.abs(sine)
@@ -92,7 +93,7 @@ def gaps(
 
 
 def wall_gaps(poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(..., 3) poses of the table -> (...,) distance to the nearest wall; negative where it goes through one."""
+    """Return (...,) distances of poses (..., 3) to the nearest wall, negative inside of it."""
     half_width, half_depth = TABLE
     c, s = np.abs(np.cos(poses[..., 2])), np.abs(np.sin(poses[..., 2]))
     beside = FLOOR - np.abs(poses[..., 0]) - (c * half_width + s * half_depth)
@@ -117,20 +118,23 @@ def box_gaps(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDAr
 
 
 def is_clear(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(N, 3) poses, (N or 1, 4, 2) landmarks -> (N,) whether the table keeps its clearance from all and the walls."""
+    """Return (N,) whether the table keeps its clearance from landmarks and walls.
+
+    `poses` is (N, 3), and `landmarks` (N, 4, 2) or (1, 4, 2).
+    """
     return (wall_gaps(poses) > CLEARANCE) & (gaps(poses, landmarks) > CLEARANCE).all(-1)
 
 
 def point_distances(
     points: NDArray[np.float64], landmarks: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(..., 2) points, (..., 4, 2) landmarks -> (..., 4) distances from the points to the landmarks' boxes."""
+    """Return (..., 4) distances of points (..., 2) to the boxes of landmarks (..., 4, 2)."""
     outside = np.maximum(np.abs(points[..., None, :] - landmarks) - HALVES, 0)
     return np.hypot(outside[..., 0], outside[..., 1])
 
 
 def are_apart(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(N, 4, 2) landmarks -> (N,) whether they keep clear of one another and of the goal."""
+    """Return (N,) whether landmarks (N, 4, 2) are clear of one another and of the goal."""
     first, second = np.triu_indices(len(LANDMARKS), 1)
     between = np.abs(landmarks[:, first] - landmarks[:, second]) - (
         HALVES[first] + HALVES[second]
@@ -140,26 +144,29 @@ def are_apart(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def open_cells(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(4, 2) landmarks -> (K, K) whether the table can turn freely about every point of a cell, rows along y."""
+    """Return (K, K) whether the table can turn freely at every point of a cell, rows along y.
+
+    `landmarks` is (4, 2).
+    """
     needed = TURNING_RADIUS + CELL / np.sqrt(2)
-    inside = np.abs(_CELL_CENTRES) <= FLOOR - TURNING_RADIUS - CELL / 2
+    inside = np.abs(_CELL_CENTERS) <= FLOOR - TURNING_RADIUS - CELL / 2
     cells = inside[:, None] & inside
     for (x, y), (half_width, half_depth) in zip(landmarks, HALVES, strict=True):
-        dx = np.maximum(np.abs(_CELL_CENTRES - x) - half_width, 0)
-        dy = np.maximum(np.abs(_CELL_CENTRES - y) - half_depth, 0)
+        dx = np.maximum(np.abs(_CELL_CENTERS - x) - half_width, 0)
+        dy = np.maximum(np.abs(_CELL_CENTERS - y) - half_depth, 0)
         cells &= dx * dx + dy[:, None] ** 2 > needed**2
     return cells
 
 
 def can_reach_goal(pose: NDArray[np.float64], landmarks: NDArray[np.float64]) -> bool:
-    """Whether a way to the middle of the floor is certain for one pose (3,) among (4, 2) landmarks.
+    """Tell whether a table at a pose (3,) among (4, 2) landmarks can certainly reach the goal.
 
-    The way leads through cells that share a side, in each of which the table has room to turn, so that the table can
-    follow it in any orientation. A way on which it would have to squeeze through does not count.
+    The way leads through cells that share a side and in which the table has room to turn, so that
+    it can follow the way in any orientation. A way through which it must squeeze does not count.
     """
     column, row = np.floor((pose[:2] + FLOOR) / CELL).astype(int)
     regions, _ = ndimage.label(open_cells(landmarks))
-    middle = len(_CELL_CENTRES) // 2
+    middle = len(_CELL_CENTERS) // 2
     return bool(regions[row, column] > 0 and regions[row, column] == regions[middle, middle])
 
 
@@ -169,28 +176,36 @@ def draw(
     propose: Callable[[int], NDArray[np.float64]],
     accept: Callable[[NDArray[np.float64]], NDArray],
 ) -> NDArray[np.float64]:
-    """The first `count` rows that `propose(number of rows)` brings and `accept(rows)`, a mask or indices, takes.
+    """Draw rows by rejection sampling.
 
-    `tries` is about how many rows it takes to find one; it matters to speed, and to which numbers a generator gives.
+    Args:
+        count: how many rows.
+        tries: about how many proposals it takes to find one. It matters to speed, and to which
+            numbers a generator gives.
+        propose: returns as many rows as it is asked for.
+        accept: returns which of these rows count, as a mask or as indices.
+
+    Returns:
+        The first `count` rows that were accepted.
     """
-    kept: list[NDArray[np.float64]] = []
+    accepted: list[NDArray[np.float64]] = []
     missing = count
-    while missing > 0 or not kept:
+    while missing > 0 or not accepted:
         rows = propose(min(tries * (missing + 1), MOST_ROWS))
-        kept.append(rows[accept(rows)][:missing])
-        missing -= len(kept[-1])
-    return np.concatenate(kept)
+        accepted.append(rows[accept(rows)][:missing])
+        missing -= len(accepted[-1])
+    return np.concatenate(accepted)
 
 
 def random_poses(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """(count, 3) poses, uniform over the floor and all rotations."""
+    """Draw (count, 3) poses, uniform over the floor and all rotations."""
     return rng.random((count, 3)) * (2 * FLOOR, 2 * FLOOR, 2 * np.pi) - (FLOOR, FLOOR, 0)
 
 
 def fixed_scenes(
     rng: np.random.Generator, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(count, 3) poses clear of everything, and (count, 4, 2) landmarks where they always are."""
+    """Draw (count, 3) poses clear of everything; the (count, 4, 2) landmarks never change."""
     poses = draw(
         count, 4, lambda rows: random_poses(rng, rows), lambda rows: is_clear(rows, FIXED_LAYOUT)
     )
@@ -200,7 +215,7 @@ def fixed_scenes(
 def random_scenes(
     rng: np.random.Generator, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(count, 3) poses and (count, 4, 2) landmarks, clear of one another, with a certain way to the goal."""
+    """Draw (count, 3) poses and (count, 4, 2) landmarks, clear and with a way to the goal."""
 
     def propose(rows: int) -> NDArray[np.float64]:
         landmarks = (2 * rng.random((rows, len(LANDMARKS), 2)) - 1) * (FLOOR - HALVES)
@@ -208,13 +223,12 @@ def random_scenes(
 
     def accept(rows: NDArray[np.float64]) -> NDArray[np.int64]:
         poses, landmarks = rows[:, :3], rows[:, 3:].reshape(len(rows), -1, 2)
-        taken = np.flatnonzero(are_apart(landmarks))
-        taken = taken[is_clear(poses[taken], landmarks[taken])]
-        taken = taken[
-            (point_distances(poses[taken, :2], landmarks[taken]) > TURNING_RADIUS).all(-1)
-        ]
-        sure = [can_reach_goal(poses[row], landmarks[row]) for row in taken]
-        return taken[np.array(sure, dtype=np.bool_)]
+        good = np.flatnonzero(are_apart(landmarks))
+        good = good[is_clear(poses[good], landmarks[good])]
+        distances = point_distances(poses[good, :2], landmarks[good])
+        good = good[(distances > TURNING_RADIUS).all(-1)]
+        reachable = [can_reach_goal(poses[row], landmarks[row]) for row in good]
+        return good[np.array(reachable, dtype=np.bool_)]
 
     scenes = draw(count, 70, propose, accept)
     return scenes[:, :3], scenes[:, 3:].reshape(count, -1, 2)

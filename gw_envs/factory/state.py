@@ -1,7 +1,8 @@
 """The state of a Factory scene: a table on a floor of 4 x 4 metres, seen by a fixed camera.
 
-x grows to the right and y away from the camera, towards the back wall ("north", the top of the picture); the origin
-is the middle of the floor. Rotation 0 points the table's front at the back wall and grows counter-clockwise.
+x grows to the right and y away from the camera, towards the back wall ("north", the top of the
+picture); the origin is the middle of the floor. Rotation 0 points the table's front at the back
+wall, and rotations grow counter-clockwise.
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
-"""Simple Shapes in words: size, color, shape, place and direction.
+"""The captions of Simple Shapes: size, color, shape, place and direction.
 
-Sizes, synonyms and granularities follow the published captions (Devillers, Maytié and VanRullen, arXiv 2306.15711).
+Sizes, synonyms and granularities follow the published captions (Devillers, Maytié and VanRullen,
+arXiv 2306.15711).
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fi
 from gw_envs.simple_shapes.state import SimpleShapesState
 
 NEAR, FAR = 7.0, 24.0
-"""Range of the centre on both axes in pixels: the grids of places divide it evenly."""
+"""Range of the center on both axes in pixels, which the grids of places divide evenly."""
 
 SIZE = Variant(
     "bins",  # [7, 9), [9, 11), [11, 13) and [13, 14] pixels
@@ -91,23 +92,29 @@ FINE = fine_grid(
 
 @compiled()
 def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: no cover - compiled
-    """The columns of `meanings`, a row for each scene."""
-    found = np.empty((len(x), 7), dtype=np.int64)
+    """Return `meanings`, a row for each scene."""
+    columns = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
         if not 0 <= shape[n] < 3:
             raise ValueError("a state is no scene: a class is not 0, 1 or 2")
-        found[n, 0] = (size[n] >= 9.0) + (size[n] >= 11.0) + (size[n] >= 13.0)
-        found[n, 1] = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
-        found[n, 2] = shape[n]
-        found[n, 3] = 3 * cell(y[n], low, high, 3) + cell(x[n], low, high, 3)
-        found[n, 4] = 7 * cell(y[n], low, high, 7) + cell(x[n], low, high, 7)
-        found[n, 5] = sector(rotation[n], 8)
-        found[n, 6] = sector(rotation[n], 16)
-    return found
+        columns[n, 0] = (size[n] >= 9.0) + (size[n] >= 11.0) + (size[n] >= 13.0)
+        columns[n, 1] = nearest(
+            np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values
+        )
+        columns[n, 2] = shape[n]
+        columns[n, 3] = 3 * cell(y[n], low, high, 3) + cell(x[n], low, high, 3)
+        columns[n, 4] = 7 * cell(y[n], low, high, 7) + cell(x[n], low, high, 7)
+        columns[n, 5] = sector(rotation[n], 8)
+        columns[n, 6] = sector(rotation[n], 16)
+    return columns
 
 
 def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
-    """(N, 7): size, color, shape, coarse and fine place, coarse and fine direction."""
+    """Return what captions can say of N scenes, as indices.
+
+    The columns of the (N, 7) int64 are size, color, shape, coarse and fine place, coarse and fine
+    direction.
+    """
     return _classify(
         np.ascontiguousarray(state.shape, dtype=np.int64),
         np.ascontiguousarray(state.x, dtype=np.float64),
@@ -134,7 +141,8 @@ GRAMMAR = Grammar(
         "{a size} {color} {shape} {place}, pointing {direction}.",
         "There is {a size} {color} {shape} {place}. It is pointing {direction}.",
         "It is {a shape}, {size} and {color}, pointing {direction}, {place}.",
-        "The picture shows {a size} object {place}. It is {color}, looks like {a shape} and points {direction}.",
+        "The picture shows {a size} object {place}. "
+        "It is {color}, looks like {a shape} and points {direction}.",
         "{a size} {color} object is {place}. It looks like {a shape} and points {direction}.",
         "There is {a shape} pointing {direction}. It is {size}, {color} and located {place}.",
         "{place}, there is {a size} {color} {shape} pointing {direction}.",

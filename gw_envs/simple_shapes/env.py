@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from gw_envs.annotated_frames import resized, with_goal
 from gw_envs.compiled import compiled
 from gw_envs.core import Core
-from gw_envs.env import GWEnv, GWVectorEnv
+from gw_envs.env import GWEnv
 from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
 from gw_envs.scenes import SCENES
 from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
 from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
+from gw_envs.vector_env import GWVectorEnv
 
 PLACE_RANGE = (7.0, 24.0)
 """Smallest and largest coordinate of the shape's center on either axis, in pixels."""
@@ -95,34 +96,50 @@ class SimpleShapesEnv(GWEnv):
     """One shape on a black square: bring it to the middle and turn it to point up.
 
     ## Description
-    The published Simple Shapes scene (Devillers, Maytié and VanRullen, arXiv 2306.15711) with the task of Maytié,
-    Devillers, Arnold and VanRullen (arXiv 2403.04588). The scene is 32 x 32 pixels; x grows to the right, y upwards.
+    The published Simple Shapes scene (Devillers, Maytié and VanRullen, arXiv 2306.15711) with the
+    task of Maytié, Devillers, Arnold and VanRullen (arXiv 2403.04588). The scene is 32 x 32 pixels;
+    x grows to the right, y upwards.
 
     ## Observation
     A Dict of the modalities asked for:
     - `image`: (32, 32, 3) uint8, or any `image_size` of 8 to 1024.
-    - `attributes`: (11,) float32: shape (one-hot of diamond, egg, triangle), x, y, size, cosine and sine of the
-      rotation, red, green, blue; all but the one-hot scaled to [-1, 1].
-    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"` (Gymnasium's
-      `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
+    - `attributes`: (11,) float32: shape (one-hot of diamond, egg, triangle), x, y, size, cosine and
+      sine of the rotation, red, green, blue; all but the one-hot scaled to [-1, 1].
+    - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`
+      (Gymnasium's `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
 
     ## Actions
-    `actions="discrete"`: 0 up, 1 down, 2 left, 3 right (one pixel), 4 turn left, 5 turn right (pi/32).
-    `actions="continuous"`: Box(-1, 1, (3,)): along x and y in pixels a step, counter-clockwise in pi/32 a step.
-    The centre stays within [7, 24] on both axes.
+    `actions="discrete"`: 0 up, 1 down, 2 left, 3 right (one pixel), 4 turn left, 5 turn right
+    (pi/32).
+    `actions="continuous"`: Box(-1, 1, (3,)): along x and y in pixels a step, counter-clockwise in
+    pi/32 a step.
+    The center stays within [7, 24] on both axes.
 
     ## Reward
-    With d the distance in pixels from the centre to (16, 16) and a the absolute angle in radians from pointing up:
-    progress in d, plus 10/pi times progress in a, minus 0.05 a step, plus 5 on success (d <= 1 and a <= pi/16).
+    Let d be the distance in pixels from the center to (16, 16), and a the absolute angle in radians
+    from pointing up. A step earns the progress in d, plus 10/pi times the progress in a, minus
+    0.05, plus 5 on success (d <= 1 and a <= pi/16).
 
     ## Episode end
-    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to `gym.make`).
+    Terminated on success, truncated after 100 steps (or the `max_episode_steps` given to
+    `gym.make`).
 
     ## Info
-    `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, where language is observed.
+    `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, where
+    language is observed.
 
     ## Reset
-    Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, color uniform in HLS.
+    Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, color
+    uniform in HLS. `reset(options={"state": {"x": 10.0, "shape": 2}})` fixes some of the values
+    `shape`, `x`, `y`, `size`, `rotation`, `rgb` and `wording_seed`, or all.
+
+    ## Branching
+    `env.unwrapped.get_state()` and `set_state(state)` go back to where an episode was; copies by
+    `copy.deepcopy` and `pickle` go on as the original does.
+
+    ## Playing
+    `gymnasium.utils.play.play(env, wait_on_player=True)` with `render_mode="rgb_array"`: w, s, a, d
+    move and q, e turn. With continuous actions, `play(env, noop=env.unwrapped.noop)`.
 
     ## Ids
     `GWSimpleShapes-v0`.

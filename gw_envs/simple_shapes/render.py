@@ -1,28 +1,29 @@
-"""Simple Shapes as pictures: exact anti-aliased filling, a batch at a time.
+"""Draw batches of Simple Shapes with exact anti-aliasing.
 
-Each outline is a polygon (the egg's four Bezier arcs are flattened). Every edge adds the signed area it leaves to its
-right to an accumulation buffer, row by row; a running sum along the row is then the exact coverage of each pixel.
-Outlines: Devillers, Maytie and VanRullen, arXiv 2306.15711.
+Each outline is a polygon; the egg's four Bezier arcs are flattened. Every edge adds the signed area
+to its right to an accumulation buffer, row by row. A running sum along the row is then the exact
+coverage of each pixel. Outlines: Devillers, Maytié and VanRullen, arXiv 2306.15711.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
+from gw_envs.errors import InputError, describe, is_whole
 from gw_envs.simple_shapes.state import CANVAS, SimpleShapesState
 
 MIN_SIZE, MAX_SIZE = 8, 1024
-"""Range of the picture's side in pixels."""
+"""Smallest and largest side of a picture in pixels."""
 
 FARTHEST = 1e6
-"""Beyond any number that a scene could hold, in pixels and radians."""
+"""Coordinates, size and rotation add up to less in every state, unless its arrays were changed."""
 
 EGG_SEGMENTS = 8
-"""Straight pieces a Bezier arc of the egg is cut into: at 14 pixels, 0.01 pixel from the true arc."""
+"""Straight pieces of each Bezier arc of the egg: 0.01 pixel from the true arc at 14 pixels."""
 
 
 def _bezier(p0: tuple, p1: tuple, p2: tuple, p3: tuple) -> NDArray[np.float64]:
-    """(EGG_SEGMENTS, 2) points of a cubic Bezier arc, its end left out."""
+    """Return (EGG_SEGMENTS, 2) points of a cubic Bezier arc, without its end."""
     t = np.linspace(0.0, 1.0, EGG_SEGMENTS, endpoint=False)[:, None]
     arms = [np.asarray(p) for p in (p0, p1, p2, p3)]
     return (
@@ -34,7 +35,10 @@ def _bezier(p0: tuple, p1: tuple, p2: tuple, p3: tuple) -> NDArray[np.float64]:
 
 
 def _outlines() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """(3, P, 2) outlines in the unit square centred on the origin, counter-clockwise, and (3,) their lengths."""
+    """Return (3, P, 2) outlines and (3,) their lengths.
+
+    They run counter-clockwise in the unit square around the origin.
+    """
     diamond = np.array([(0.5, 0.0), (1.0, 0.3), (0.5, 1.0), (0.0, 0.3)])
     egg = np.concatenate(
         [
@@ -57,7 +61,7 @@ OUTLINES, LENGTHS = _outlines()
 
 @compiled(inline="always")
 def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
-    """`_add_inner_edge` for any edge: what is beside the picture is moved to its border, row by row the same."""
+    """Add any edge to `area`, the part beside the picture at its border, in the same rows."""
     side = float(area.shape[0])
     if min(x0, x1) >= 0.0 and max(x0, x1) <= side:
         _add_inner_edge(area, x0, y0, x1, y1)
@@ -76,9 +80,9 @@ def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
 
 @compiled(inline="always")
 def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
-    """Add the signed area right of one edge to `area` (S, S + 2), a difference along each row; y grows downwards.
+    """Add the signed area right of an edge to `area` (S, S + 2), as differences along each row.
 
-    The edge may go on above and below, but not beside the picture.
+    The edge may reach above and below the picture, but not beside it; y grows downwards.
     """
     if y0 == y1:
         return
@@ -125,7 +129,7 @@ def _add_inner_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
 def _fill(
     shape, x, y, size, rotation, rgb, points, lengths, scale, images
 ):  # pragma: no cover - compiled
-    """Draw N scenes into `images` (N, S, S, 3) uint8, which must be black; all other arrays have N rows."""
+    """Draw N scenes into `images` (N, S, S, 3) uint8, which must be black."""
     side = images.shape[1]
     area = np.zeros((side, side + 2))
     corner = np.empty((points.shape[1], 2))
@@ -134,17 +138,15 @@ def _fill(
             0 <= shape[n] < len(lengths)
             and abs(x[n]) + abs(y[n]) + abs(size[n]) + abs(rotation[n]) < FARTHEST
         ):
-            raise ValueError(
-                "a state is no scene: a class is not 0, 1 or 2, or a number is not finite or too large"
-            )
+            raise ValueError("a state is no scene: a class is unknown or a number too large")
         length = lengths[shape[n]]
         cosine, sine = np.cos(rotation[n]) * size[n] * scale, np.sin(rotation[n]) * size[n] * scale
-        centre_x, centre_y = x[n] * scale, side - y[n] * scale
+        center_x, center_y = x[n] * scale, side - y[n] * scale
         left, right, top, bottom = 1e9, -1e9, 1e9, -1e9
         for p in range(length):
             u, v = points[shape[n], p, 0], points[shape[n], p, 1]
-            corner[p, 0] = centre_x + cosine * u - sine * v
-            corner[p, 1] = centre_y - (sine * u + cosine * v)
+            corner[p, 0] = center_x + cosine * u - sine * v
+            corner[p, 1] = center_y - (sine * u + cosine * v)
             left, right = min(left, corner[p, 0]), max(right, corner[p, 0])
             top, bottom = min(top, corner[p, 1]), max(bottom, corner[p, 1])
         for p in range(length):
@@ -161,9 +163,8 @@ def _fill(
                 images[n, row, column, 0] = np.uint8(red * amount + 0.5)
                 images[n, row, column, 1] = np.uint8(green * amount + 0.5)
                 images[n, row, column, 2] = np.uint8(blue * amount + 0.5)
-            area[row, end] = area[row, end + 1] = (
-                0.0  # an edge reaches one column beyond the outline, at most
-            )
+            # an edge reaches at most one column beyond the outline
+            area[row, end] = area[row, end + 1] = 0.0
 
 
 def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
@@ -177,11 +178,12 @@ def render(state: SimpleShapesState, size: int = CANVAS) -> NDArray[np.uint8]:
         (size, size, 3) or (N, size, size, 3) uint8 RGB on black.
 
     Raises:
-        ValueError: `size` is out of range, or a state holds what no scene can.
+        InputError: `size` is out of range.
     """
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise ValueError(
-            f"image size {size} is out of range: Simple Shapes draws {MIN_SIZE} to {MAX_SIZE} pixels"
+    if not is_whole(size) or not MIN_SIZE <= size <= MAX_SIZE:
+        raise InputError(
+            f"image size {describe(size)} is out of range: "
+            f"Simple Shapes draws {MIN_SIZE} to {MAX_SIZE} pixels"
         )
     batch = state.batched()
     images = np.zeros((len(batch), size, size, 3), np.uint8)
