@@ -192,8 +192,7 @@ def collect(
             states.append(state)
             parts.append(part)
             bar.update(len(batch))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    state = type(states[0]).concatenate(states)
+    columns, state = _concatenated(parts), type(states[0]).concatenate(states)
     views = _observe(viewer, state)
     viewer.close()
     sample = {**views, **columns, "state": state}
@@ -286,10 +285,18 @@ def _run(
         parts[-1]["truncated"][acting] = step + 1 == steps
         done = outcome.terminated
     core.close()
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns = _concatenated(parts)
     order = np.argsort(columns["episode"], kind="stable")
     state = type(states[0]).concatenate(states)[order]
     return state, {name: column[order] for name, column in columns.items()}
+
+
+def _concatenated(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
+    """Return the columns of all parts, in order."""
+    columns = {}
+    for name in parts[0]:
+        columns[name] = np.concatenate([part[name] for part in parts])
+    return columns
 
 
 def _columns(core: Core, episodes: NDArray[np.int64], step: int) -> dict[str, NDArray]:

@@ -84,8 +84,7 @@ def load_shards(folder: str | Path) -> dict[str, Any]:
         _read_shard(folder / shard["file"], shard["rows"], manifest["arrays"])
         for shard in progress(manifest["shards"], f"reading {folder.name}")
     ]
-    kinds = [{name: (array.dtype, array.shape[1:]) for name, array in p.items()} for p in parts]
-    if any(kind != kinds[0] for kind in kinds):
+    if any(_row_types(part) != _row_types(parts[0]) for part in parts):
         raise InputError(f"the shards in {folder} hold different arrays: write the folder again")
     sample: dict[str, Any] = {}
     groups: dict[str, Any] = {}
@@ -218,6 +217,11 @@ def _read_shard(path: Path, rows: int, names: list[str]) -> dict[str, NDArray]:
             f"{path} does not hold the {rows} rows that the manifest lists: write the folder again"
         )
     return part
+
+
+def _row_types(part: dict[str, NDArray]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Return the dtype and shape of a row of each array."""
+    return {name: (array.dtype, array.shape[1:]) for name, array in part.items()}
 
 
 def _state(folder: Path, kind: str, fields: dict[str, NDArray]) -> BatchState:

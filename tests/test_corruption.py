@@ -1,4 +1,4 @@
-"""What happens to sensors: every kind on arrays, and the wrappers around one and around many environments."""
+"""Failing sensors: every kind on arrays, and the wrappers around one and many environments."""
 
 import copy
 import inspect
@@ -43,7 +43,7 @@ def seen():
 
 @pytest.fixture(scope="module")
 def fault(seen):
-    """A function that corrupts the first batch, with the second one as what was shown before, the third elsewhere."""
+    """Return a function that corrupts batch 0; batch 1 was shown before, 2 is of other scenes."""
     rows, previous, others = seen
 
     def run(modality, kind, severity, seed=0, only=slice(None)):
@@ -55,32 +55,33 @@ def fault(seen):
     return run
 
 
-def damage(modality: str, rows: np.ndarray, shown: np.ndarray) -> float:
-    """Mean absolute error, or the fraction of words that changed."""
+def damage(modality: str, rows: np.ndarray, corrupted: np.ndarray) -> float:
+    """Return the mean absolute error, or the fraction of words that changed."""
     if modality == "language":
-        return float((rows != shown)[rows != 0].mean())
-    return float(np.abs(rows.astype(np.float64) - shown).mean())
+        return float((rows != corrupted)[rows != 0].mean())
+    return float(np.abs(rows.astype(np.float64) - corrupted).mean())
 
 
-def assert_valid(modality: str, shown: np.ndarray, like: np.ndarray) -> None:
-    assert shown.dtype == like.dtype
-    assert shown.shape == like.shape
+def assert_valid(modality: str, corrupted: np.ndarray, like: np.ndarray) -> None:
+    assert corrupted.dtype == like.dtype
+    assert corrupted.shape == like.shape
     if modality == "attributes":
-        assert np.abs(shown).max() <= 1
+        assert np.abs(corrupted).max() <= 1
     if modality == "language":
-        assert 0 <= shown.min() <= shown.max() < len(VOCABULARY)
-        assert not np.isin(shown, (1, 2)).any()
-        assert ((shown[:, :-1] != 0) | (shown[:, 1:] == 0)).all()  # padding at the end alone
-        VOCABULARY.decode_rows(shown)
+        assert 0 <= corrupted.min() <= corrupted.max() < len(VOCABULARY)
+        assert not np.isin(corrupted, (1, 2)).any()
+        padding = corrupted == 0
+        assert (~padding[:, :-1] | padding[:, 1:]).all()  # only at the end
+        VOCABULARY.decode_rows(corrupted)
 
 
 @every_kind
 def test_severity_0_changes_nothing(modality, kind, seen, fault):
     rows = seen[0][modality]
     before = rows.tobytes()
-    shown = fault(modality, kind, 0.0)
-    assert shown.tobytes() == before
-    assert not np.shares_memory(shown, rows)
+    corrupted = fault(modality, kind, 0.0)
+    assert corrupted.tobytes() == before
+    assert not np.shares_memory(corrupted, rows)
     half = np.where(np.arange(ROWS) % 2, 0.0, 0.7)
     mixed = fault(modality, kind, half)
     assert mixed[1::2].tobytes() == rows[1::2].tobytes()
@@ -91,15 +92,15 @@ def test_severity_0_changes_nothing(modality, kind, seen, fault):
 @every_kind
 def test_damage_grows_with_severity(modality, kind, seen, fault):
     rows = seen[0][modality]
-    found = []
+    results = []
     for severity in (0.0, 0.1, 0.25, 0.5, 0.75, 1.0):
-        shown = fault(modality, kind, severity)
-        assert_valid(modality, shown, rows)
-        found.append(damage(modality, rows, shown))
-    assert found[0] == 0
-    assert found == sorted(found)
-    assert found[1] > 0
-    assert found[-1] > (0.5 if modality == "language" else 4 * found[1])
+        corrupted = fault(modality, kind, severity)
+        assert_valid(modality, corrupted, rows)
+        results.append(damage(modality, rows, corrupted))
+    assert results[0] == 0
+    assert results == sorted(results)
+    assert results[1] > 0
+    assert results[-1] > (0.5 if modality == "language" else 4 * results[1])
 
 
 @every_kind
@@ -113,7 +114,7 @@ def test_a_row_is_corrupted_by_itself(modality, kind, seen, fault):
     assert fault(modality, kind, severity[:0], only=slice(0)).shape == (0, *rows.shape[1:])
 
 
-def test_the_worst_of_images(seen, fault):
+def test_nothing_of_the_scene_remains_in_the_worst_images(seen, fault):
     rows = seen[0]["image"]
     worst = {kind: fault("image", kind, 1.0) for kind in KINDS["image"]}
     assert not worst["blackout"].any()
@@ -140,8 +141,8 @@ def test_the_worst_of_images(seen, fault):
 
 def test_occlusion_hides_the_fraction_asked_for(seen):
     white = np.full((ROWS, 32, 32, 3), 255, np.uint8)
-    shown = corrupt("image", "occlusion", white, 0.25, np.random.default_rng(0))
-    hidden = (shown != white).any(-1)
+    corrupted = corrupt("image", "occlusion", white, 0.25, np.random.default_rng(0))
+    hidden = (corrupted != white).any(-1)
     assert set(hidden.sum((1, 2)).tolist()) <= {256, 0}  # 16 x 16, unless the color itself is white
     assert hidden.any(0).mean() > 0.98  # anywhere
     assert not hidden.all(0).any()
@@ -150,20 +151,20 @@ def test_occlusion_hides_the_fraction_asked_for(seen):
 def test_blur_is_a_gaussian():
     image = np.zeros((1, 64, 64, 3), np.uint8)
     image[0, 32, 32] = 255
-    shown = corrupt("image", "blur", image, 0.25, np.random.default_rng(0))[
+    corrupted = corrupt("image", "blur", image, 0.25, np.random.default_rng(0))[
         0, :, :, 0
     ]  # sigma: 0.25 ** 1.5 * 32 = 4
     apart = np.arange(64) - 32
     line = np.exp(-(apart**2) / 32.0)
     expected = 255 * np.outer(line, line) / line.sum() ** 2
-    assert np.abs(shown - expected).max() <= 0.51
+    assert np.abs(corrupted - expected).max() <= 0.51
     grey = np.full((1, 64, 64, 3), 77, np.uint8)
     assert np.array_equal(
         corrupt("image", "blur", grey, 1.0, np.random.default_rng(0)), grey
     )  # no dark edges
 
 
-def test_the_worst_of_attributes(seen, fault):
+def test_nothing_of_the_scene_remains_in_the_worst_attributes(seen, fault):
     rows = seen[0]["attributes"]
     worst = {kind: fault("attributes", kind, 1.0) for kind in KINDS["attributes"]}
     noise = np.random.default_rng(0).standard_normal(rows.shape, np.float32)
@@ -177,17 +178,17 @@ def test_the_worst_of_attributes(seen, fault):
     assert all(one.tobytes() in elsewhere for one in worst["other_scene"])
 
 
-def test_the_worst_of_language(seen, fault):
+def test_nothing_of_the_scene_remains_in_the_worst_captions(seen, fault):
     rows = seen[0]["language"]
     worst = {kind: fault("language", kind, 1.0) for kind in KINDS["language"]}
     assert not worst["dropped"].any()
     assert not worst["empty"].any()
-    said = rows != 0
-    assert np.array_equal(worst["replaced"] != 0, said)
-    assert (worst["replaced"] != rows)[said].all()
+    is_word = rows != 0
+    assert np.array_equal(worst["replaced"] != 0, is_word)
+    assert (worst["replaced"] != rows)[is_word].all()
     assert len(np.unique(worst["replaced"])) > 0.9 * (len(VOCABULARY) - 3)
     assert np.array_equal(np.sort(worst["shuffled"]), np.sort(rows))
-    assert (worst["shuffled"] != rows)[said].mean() > 0.8
+    assert (worst["shuffled"] != rows)[is_word].mean() > 0.8
     elsewhere = {one.tobytes() for one in seen[2]["language"]}
     assert all(one.tobytes() in elsewhere for one in worst["other_scene"])
 
@@ -202,12 +203,12 @@ def test_dropped_words_leave_the_rest_in_order(seen, fault):
 
 def test_other_rows_serve_as_other_scenes():
     rows = np.linspace(-1, 1, 5, dtype=np.float32)[:, None].repeat(3, 1)
-    found = set()
+    results = set()
     for seed in range(40):
-        shown = corrupt("attributes", "other_scene", rows, 1.0, np.random.default_rng(seed))
-        assert (shown != rows).all()
-        found |= {(row, float(value)) for row, value in enumerate(shown[:, 0])}
-    assert len(found) == 5 * 4
+        corrupted = corrupt("attributes", "other_scene", rows, 1.0, np.random.default_rng(seed))
+        assert (corrupted != rows).all()
+        results |= {(row, float(value)) for row, value in enumerate(corrupted[:, 0])}
+    assert len(results) == 5 * 4
 
 
 # Around environments.
@@ -230,8 +231,9 @@ def test_gymnasium_checker_and_spaces(env_id, every):
     env = faulty(env_id, every=every)
     rng = np.random.default_rng(0)
     for seed in range(6):
-        shown = [env.reset(seed=seed)[0], *(env.step(random_action(env, rng))[0] for _ in range(5))]
-        assert all(env.observation_space.contains(one) for one in shown)
+        observations = [env.reset(seed=seed)[0]]
+        observations += [env.step(random_action(env, rng))[0] for _ in range(5)]
+        assert all(env.observation_space.contains(one) for one in observations)
     env.close()
 
 
@@ -242,10 +244,10 @@ def test_the_environment_notices_nothing(env_id, every):
     rng = np.random.default_rng(0)
     changed = 0
     for seed in (0, 1):
-        shown, info = env.reset(seed=seed)
+        observation, info = env.reset(seed=seed)
         true, true_info = plain.reset(seed=seed)
         for _ in range(20):
-            changed += digest(shown) != digest(true)
+            changed += digest(observation) != digest(true)
             assert digest(info) == digest(true_info)
             assert digest(env.unwrapped.core.state.arrays()) == digest(
                 plain.unwrapped.core.state.arrays()
@@ -255,7 +257,7 @@ def test_the_environment_notices_nothing(env_id, every):
                 == plain.unwrapped.np_random.bit_generator.state
             )
             action = random_action(env, rng)
-            shown, *rest, info = env.step(action)
+            observation, *rest, info = env.step(action)
             true, *true_rest, true_info = plain.step(action)
             assert rest == true_rest
     assert changed > 30
@@ -264,15 +266,16 @@ def test_the_environment_notices_nothing(env_id, every):
 
 
 @rhythms
-def test_seeds(every):
+def test_equal_seeds_corrupt_alike(every):
     env = faulty(every=every, severity=(0.0, 1.0), at_once=2)
-    found = rollout(env, 30, seed=3)
-    assert rollout(env, 30, seed=3) == found  # whatever happened before
-    assert rollout(faulty(every=every, severity=(0.0, 1.0), at_once=2, seed=1), 30, seed=3) != found
-    assert rollout(env, 30, seed=4) != found
+    expected = rollout(env, 30, seed=3)
+    assert rollout(env, 30, seed=3) == expected  # whatever happened before
+    other = faulty(every=every, severity=(0.0, 1.0), at_once=2, seed=1)
+    assert rollout(other, 30, seed=3) != expected
+    assert rollout(env, 30, seed=4) != expected
     made = gym.make(copy.deepcopy(env.spec))
     assert isinstance(made, CorruptObservation)
-    assert rollout(made, 30, seed=3) == found
+    assert rollout(made, 30, seed=3) == expected
     env = faulty(every=every, severity=0)
     assert rollout(env, 30, seed=3) == rollout(gym.make(SHAPES), 30, seed=3)
 
@@ -280,12 +283,12 @@ def test_seeds(every):
 def test_another_process_gives_the_same():
     arguments = {"faults": EVERYTHING, "every": "step", "at_once": 2, "severity": (0.1, 1.0)}
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        there = pool.submit(corrupted_rollout_of, SHAPES, 30, 5, **arguments).result()
-    assert there == corrupted_rollout_of(SHAPES, 30, 5, **arguments)
+        elsewhere = pool.submit(corrupted_rollout_of, SHAPES, 30, 5, **arguments).result()
+    assert elsewhere == corrupted_rollout_of(SHAPES, 30, 5, **arguments)
 
 
 @pytest.mark.parametrize(("every", "stays"), [("episode", True), ("step", False)])
-def test_by_episode_or_by_step(every, stays):
+def test_failures_stay_for_an_episode_or_change_with_each_step(every, stays):
     env = faulty(
         faults={"attributes": "bias", "image": ("occlusion", "color_cast")},
         severity=0.01,
@@ -293,11 +296,10 @@ def test_by_episode_or_by_step(every, stays):
     )
     constants = []
     for seed in (0, None, None):
-        shown = [env.reset(seed=seed)[0], *(env.step(0)[0] for _ in range(8))]
+        observations = [env.reset(seed=seed)[0], *(env.step(0)[0] for _ in range(8))]
         true = env.unwrapped.core.observe()["attributes"][0]
-        off = [
-            tuple((one["attributes"] - true)[8:]) for one in shown
-        ]  # of the color, which never changes
+        # only of the color, which never changes
+        off = [tuple((one["attributes"] - true)[8:]) for one in observations]
         assert (len(set(off)) == 1) == stays
         assert np.abs(off).max() <= 0.02 + 1e-6
         constants.append(off[0])
@@ -305,22 +307,24 @@ def test_by_episode_or_by_step(every, stays):
     env.close()
 
 
-def shown_and_true(env: CorruptObservation, seed: int, steps: int) -> tuple[list[dict], list[dict]]:
-    """An episode up and down as the sensors show it, and as it is."""
+def observed_and_true(
+    env: CorruptObservation, seed: int, steps: int
+) -> tuple[list[dict], list[dict]]:
+    """Return the observations of an episode up and down, corrupted and true."""
     core = env.unwrapped.core
-    shown, true = [env.reset(seed=seed)[0]], [core.observe()]
+    observations, true = [env.reset(seed=seed)[0]], [core.observe()]
     for step in range(steps):
-        shown.append(env.step(step % 2)[0])
+        observations.append(env.step(step % 2)[0])
         true.append(core.observe())
-    return shown, [{name: rows[0] for name, rows in one.items()} for one in true]
+    return observations, [{name: rows[0] for name, rows in one.items()} for one in true]
 
 
 @rhythms
 def test_a_sensor_that_fails_for_good_shows_the_first_observation(every):
     env = faulty(faults={"attributes": "stale", "image": "frozen"}, every=every)
     for seed in (0, 1):
-        shown, true = shown_and_true(env, seed, 10)
-        for now, then in zip(shown, true, strict=True):
+        observations, true = observed_and_true(env, seed, 10)
+        for now, then in zip(observations, true, strict=True):
             assert np.array_equal(now["image"], true[0]["image"])
             assert np.array_equal(now["attributes"], true[0]["attributes"])
             assert np.array_equal(now["language"], then["language"])
@@ -329,9 +333,9 @@ def test_a_sensor_that_fails_for_good_shows_the_first_observation(every):
 
 def test_a_sensor_that_fails_now_and_then_shows_what_it_showed_before():
     env = faulty(faults={"attributes": "stale"}, severity=0.5, every="step")
-    shown, true = shown_and_true(env, 0, 90)
+    observations, true = observed_and_true(env, 0, 90)
     held = 0
-    for before, now, then in zip(shown, shown[1:], true[1:], strict=False):
+    for before, now, then in zip(observations, observations[1:], true[1:], strict=False):
         fresh = np.array_equal(now["attributes"], then["attributes"])
         assert fresh or np.array_equal(now["attributes"], before["attributes"])
         held += not fresh
@@ -339,15 +343,15 @@ def test_a_sensor_that_fails_now_and_then_shows_what_it_showed_before():
     env = faulty(faults={"attributes": "stale"}, severity=0.5, every="episode")
     failed = []
     for seed in range(30):
-        shown, true = shown_and_true(env, seed, 4)
-        same = [digest(now) == digest(then) for now, then in zip(shown, true, strict=True)]
+        observations, true = observed_and_true(env, seed, 4)
+        same = [digest(now) == digest(then) for now, then in zip(observations, true, strict=True)]
         assert all(same) or same == [True, False, True, False, True]
         failed.append(not all(same))
     assert 5 < sum(failed) < 25
     env.close()
 
 
-def test_how_many_fail_at_once():
+def test_as_many_modalities_fail_at_once_as_asked():
     for at_once, expected in ((1, 1), (2, 2), (3, 3), (None, 3)):
         env = CorruptVectorObservation(
             gym.make_vec(SHAPES, num_envs=60), EVERYTHING, at_once=at_once, severity=(0.5, 0.9)
@@ -366,14 +370,14 @@ def test_how_many_fail_at_once():
 @pytest.mark.parametrize(
     "faults", [EVERYTHING, {"language": "empty", "image": "blackout", "attributes": "dropped"}]
 )
-def test_all_modalities_at_once(faults):
+def test_all_modalities_can_fail_at_once(faults):
     env = faulty(faults=faults)
-    shown = env.reset(seed=0)[0]
+    observation = env.reset(seed=0)[0]
     for _ in range(3):
-        assert env.observation_space.contains(shown)
-        shown = env.step(0)[0]
+        assert env.observation_space.contains(observation)
+        observation = env.step(0)[0]
     if "language" in faults and faults["language"] == "empty":
-        assert not any(values.any() for values in shown.values())
+        assert not any(values.any() for values in observation.values())
     env.close()
 
 
@@ -392,10 +396,10 @@ def test_rows_of_a_batch_equal_single_environments(env_id, mode):
         single = SyncVectorEnv([one] * count, autoreset_mode=mode)
         batch = CorruptVectorObservation(native, EVERYTHING, **arguments)
         assert batch.observation_space == native.observation_space
-        found = vector_rollout(batch, steps, seed=3)
-        assert found == vector_rollout(single, steps, seed=3)
-        assert found == vector_rollout(batch, steps, seed=3)
-        assert found != vector_rollout(native, steps, seed=3)
+        digests = vector_rollout(batch, steps, seed=3)
+        assert digests == vector_rollout(single, steps, seed=3)
+        assert digests == vector_rollout(batch, steps, seed=3)
+        assert digests != vector_rollout(native, steps, seed=3)
         batch.close()
         single.close()
 
@@ -429,7 +433,7 @@ def test_stable_baselines_rows_equal_single_environments(every):
     ended = 0
     for step in range(20):
         outcomes = [venv.step(np.full(3, step % 2)) for venv in venvs]
-        assert len({digest(shown, reward, over) for shown, reward, over, _ in outcomes}) == 1
+        assert len({digest(*outcome[:3]) for outcome in outcomes}) == 1
         if outcomes[0][2].any():
             ended += 1
             last = [[info["terminal_observation"] for info in infos] for *_, infos in outcomes]
@@ -440,7 +444,7 @@ def test_stable_baselines_rows_equal_single_environments(every):
 
 
 @rhythms
-def test_rows_of_a_reset_mask_begin_anew_and_the_others_keep_what_they_show(every):
+def test_a_reset_mask_begins_some_rows_and_leaves_the_others(every):
     arguments = {"every": every, "severity": (0.1, 1.0), "at_once": 2}
     faults = {**EVERYTHING, "language": ("dropped", "shuffled")}
     env = CorruptVectorObservation(gym.make_vec(SHAPES, num_envs=3), faults, **arguments)
@@ -460,7 +464,7 @@ def test_rows_of_a_reset_mask_begin_anew_and_the_others_keep_what_they_show(ever
     single.close()
 
 
-# What wrong input is told.
+# Wrong input.
 
 
 WRONG = [
@@ -509,7 +513,7 @@ def assert_one_sentence(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_wrong_arguments(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     arguments = {"faults": {"image": "blur"}, **arguments}
     asked = ("image", "attributes")
     for make, wrap in ((gym.make, CorruptObservation), (gym.make_vec, CorruptVectorObservation)):
@@ -530,7 +534,7 @@ def test_wrong_arguments_around_stable_baselines(arguments, message):
         CorruptVecObservation(make_vec(SHAPES, modalities=("image", "attributes")), **arguments)
 
 
-def test_wrong_environments():
+def test_environments_that_cannot_be_corrupted_are_refused():
     for env, faults, message in (
         (gym.make(SHAPES, language="text"), {"language": "empty"}, 'language="tokens"'),
         (gym.make("CartPole-v1"), {"image": "blur"}, "image cannot be corrupted.* holds a Box"),
@@ -549,12 +553,12 @@ def test_wrong_environments():
 
 def test_text_is_left_alone():
     env, plain = (gym.make(SHAPES, language="text") for _ in range(2))
-    shown = CorruptObservation(env, {"image": "blackout"}).reset(seed=0)[0]
-    assert shown["language"] == plain.reset(seed=0)[0]["language"]
-    assert not shown["image"].any()
+    observation = CorruptObservation(env, {"image": "blackout"}).reset(seed=0)[0]
+    assert observation["language"] == plain.reset(seed=0)[0]["language"]
+    assert not observation["image"].any()
 
 
-def test_wrong_arrays(seen):
+def test_wrong_arrays_are_refused(seen):
     rng = np.random.default_rng(0)
     rows = seen[0]
     for modality, kind, array, severity, message in (

@@ -1,4 +1,4 @@
-"""Samples as arrays: seeded, in disjoint splits; kept in shards; what the experts do."""
+"""Samples are seeded, in splits that share no seed; shards store them; the experts solve all."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ every_scene = pytest.mark.parametrize("scene", SCENES)
 
 
 def plain(sample: dict) -> dict:
-    """A sample with the arrays of its state in place of the state."""
+    """Return a sample with the arrays of its state in place of the state."""
     return {**sample, "state": sample["state"].arrays()}
 
 
@@ -64,16 +64,16 @@ def test_collecting_is_what_environments_show(scene):
     sample = collect(scene, "test", 2, policy="expert", actions="continuous")
     env = gym.make(IDS[scene], actions="continuous")
     for episode in range(2):
-        here = np.flatnonzero(sample["episode"] == episode)
-        assert sample["step"][here].tolist() == list(range(len(here)))
-        shown, over = env.reset(seed=episode_seed("test", 0, episode))[0], False
-        for row in here:
-            assert over == (row == here[-1])
-            for name, value in shown.items():
+        rows = np.flatnonzero(sample["episode"] == episode)
+        assert sample["step"][rows].tolist() == list(range(len(rows)))
+        observation, done = env.reset(seed=episode_seed("test", 0, episode))[0], False
+        for row in rows:
+            assert done == (row == rows[-1])
+            for name, value in observation.items():
                 assert np.array_equal(sample[name][row], value)
-            if row != here[-1]:
-                shown, _, over, _, _ = env.step(
-                    expert_actions(scene, shown["attributes"], "continuous")
+            if row != rows[-1]:
+                observation, _, done, _, _ = env.step(
+                    expert_actions(scene, observation["attributes"], "continuous")
                 )
     env.close()
 
@@ -101,8 +101,8 @@ def test_collected_steps_are_what_environments_return(scene, policy, actions):
         *rows, last = np.flatnonzero(sample["episode"] == episode)
         env.reset(seed=episode_seed("test", 0, episode))
         for row in rows:
-            shown, reward, terminated, truncated, _ = env.step(sample["action"][row])
-            assert np.array_equal(shown["attributes"], sample["attributes"][row + 1])
+            observation, reward, terminated, truncated, _ = env.step(sample["action"][row])
+            assert np.array_equal(observation["attributes"], sample["attributes"][row + 1])
             assert sample["reward"][row] == reward
             assert (sample["terminated"][row], sample["truncated"][row]) == (terminated, truncated)
         assert terminated or truncated
@@ -185,7 +185,7 @@ def test_unpaired_samples_share_no_episode():
         ({"steps_per_episode": -1, "policy": "random"}, "-1 steps"),
     ],
 )
-def test_wrong_collecting(change, message):
+def test_wrong_arguments_of_collect_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         collect(**{"scene": "simple_shapes", "split": "train", "episodes": 2, **change})
 
@@ -202,13 +202,13 @@ def test_wrong_collecting(change, message):
         ({"seed": None}, "seed None"),
     ],
 )
-def test_more_wrong_collecting(change, message):
+def test_wrong_numbers_of_collect_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         collect(**{"scene": "simple_shapes", "split": "train", "episodes": 2, **change})
 
 
 @every_scene
-def test_sampler(scene):
+def test_batches_of_a_sampler_are_seeded(scene):
     sampler, again = (Sampler(scene, "train", seed=1, jitter=True) for _ in range(2))
     assert digest(sampler.batch(3, 20)) == digest(again.batch(3, 20))
     assert digest(sampler.batch(4, 20)) != digest(again.batch(3, 20))
@@ -257,9 +257,9 @@ def test_expert_actions_fit_the_space(scene):
 def test_shards_come_back(scene, tmp_path):
     sample = collect(scene, "train", 7)
     save_shards(tmp_path / "shards", sample, rows_per_shard=3, scene=scene, seed=0)
-    found = load_shards(tmp_path / "shards")
-    assert digest(plain(found)) == digest(plain(sample))
-    assert sentences(found["state"]) == sentences(sample["state"])
+    loaded = load_shards(tmp_path / "shards")
+    assert digest(plain(loaded)) == digest(plain(sample))
+    assert sentences(loaded["state"]) == sentences(sample["state"])
     manifest = json.loads((tmp_path / "shards" / "manifest.json").read_text())
     assert manifest["about"] == {"scene": scene, "seed": 0}
     assert [shard["rows"] for shard in manifest["shards"]] == [3, 3, 1]
@@ -317,7 +317,7 @@ def test_wrong_manifests_are_refused(fault, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", "3", "null", '"text"'])
-def test_manifests_that_are_no_objects(text, tmp_path):
+def test_manifests_that_are_no_objects_are_refused(text, tmp_path):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match="damaged"):
         load_shards(tmp_path)
@@ -342,7 +342,7 @@ def test_every_damaged_byte_of_a_shard_is_noticed_or_harmless(tmp_path):
     assert refused > 75  # the rest are times and other notes of the archive
 
 
-def test_damaged_shards_are_told(tmp_path):
+def test_damaged_shards_are_refused(tmp_path):
     folder = tmp_path / "shards"
     with pytest.raises(FileNotFoundError, match=r"no .*manifest.json"):
         load_shards(folder)
@@ -395,7 +395,7 @@ def test_notes_that_shards_refuse(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_shards_do_not_take(tmp_path):
+def test_arrays_that_shards_refuse(tmp_path):
     for sample in ({}, {"a": np.zeros(3), "b": np.zeros(2)}, {"a": np.array([None])}):
         with pytest.raises(ValueError, match="plain arrays of one length"):
             save_shards(tmp_path / "wrong", sample)

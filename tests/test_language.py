@@ -1,4 +1,4 @@
-"""Captions: what they say is true, they can be read back, and their form depends on the wording seed alone."""
+"""Captions are true, can be read back, and have a form that depends on the wording seed alone."""
 
 import math
 import subprocess
@@ -35,7 +35,7 @@ AWAY = 10.0
 
 
 def random_states(scene: str, count: int, seed: int = 0):
-    """`count` scenes; half of the Factory's have their landmarks anywhere."""
+    """Return `count` scenes; half of the Factory's have their landmarks anywhere."""
     rng = np.random.default_rng(seed)
     shapes = SimpleShapesState.sample(rng, count)
     if scene == "simple_shapes":
@@ -47,7 +47,7 @@ def random_states(scene: str, count: int, seed: int = 0):
 
 
 def moved_out(state, slot: str):
-    """The same states with what one slot is about moved by more than any region of it is wide."""
+    """Return the states with one slot's values moved by more than the width of its regions."""
     if slot == "size":
         return replace(state, size=7 + (state.size - 7 + 4) % 8)
     if slot == "shape":
@@ -68,7 +68,7 @@ def moved_out(state, slot: str):
 def one(
     seed: int, x: float, y: float, size: float, rotation: float, rgb: tuple[int, ...], shape: int
 ):
-    """A batch of one of each scene; x and y in 0..1."""
+    """Return a batch of one of each scene; x and y in 0..1."""
     turn, paint, seeds = np.array([rotation]), np.array([rgb], dtype=np.uint8), np.array([seed])
     centre = [np.array([7 + 17 * value]) for value in (x, y)]
     shapes = SimpleShapesState(np.array([shape]), *centre, np.array([size]), turn, paint, seeds)
@@ -99,9 +99,9 @@ def test_every_caption_is_read_back_and_true(scenes):
         assert all(claim.holds(state).all() for claim in parse(scene, sentence))
         assert VOCABULARY.decode(VOCABULARY.encode(sentence)) == sentence
         assert np.array_equal(VOCABULARY.encode(sentence), tokens(state)[0])
-        said, plainly = parse(scene, sentence), parse(scene, plain)
-        assert [(c.slot, c.variant, c.meaning) for c in said] == [
-            (c.slot, c.variant, c.meaning) for c in plainly
+        claims, plain_claims = parse(scene, sentence), parse(scene, plain)
+        assert [(c.slot, c.variant, c.meaning) for c in claims] == [
+            (c.slot, c.variant, c.meaning) for c in plain_claims
         ]
         assert read(scene, plain)[0] == 0
 
@@ -169,7 +169,7 @@ def test_grammar_is_rich_and_unambiguous(scene):
     assert max(longest(grammar)) <= MAX_TOKENS
 
 
-def test_vocabulary():
+def test_the_vocabulary_encodes_and_decodes():
     assert VOCABULARY.words[:3] == ("<pad>", "<start>", "<end>")
     assert (PAD, START, END) == (0, 1, 2)
     assert list(VOCABULARY.words[3:]) == sorted(set(VOCABULARY.words[3:]))
@@ -212,7 +212,7 @@ def plainly(state) -> list[str]:
 
 
 def test_known_scenes_of_simple_shapes():
-    """Worked out by hand: cells of 17 / 3 and 17 / 7 pixels, sectors of 45 and 22.5 degrees, counter-clockwise."""
+    """Worked out by hand: cells of 17 / 3 and 17 / 7 pixels, sectors of 45 and 22.5 degrees."""
     shapes, _ = one(0, 0.0, 1.0, 7.0, math.pi / 2, (0, 17, 70), 1)
     many = replace(SimpleShapesState.concatenate([shapes] * 200), wording_seed=np.arange(200))
     assert set(plainly(many)) == {
@@ -260,11 +260,11 @@ def test_known_scenes_of_the_factory():
         y=np.full(200, cones[1] - 0.7),
         wording_seed=np.arange(200),
     )
-    found = set(plainly(table))
+    captions = set(plainly(table))
     assert {
         "A red table close to the cones, pointing south.",
         "A red table in front of the cones, pointing due south.",
-    } <= found
+    } <= captions
     gone = replace(table, landmarks=table.landmarks + AWAY)
     assert not any("cones" in sentence for sentence in plainly(gone))
 
@@ -296,12 +296,12 @@ def test_errors_tell_where_understanding_stopped(sentence, message):
 
 
 @pytest.mark.parametrize("wrong", [3, -1, 10**9])
-def test_states_that_are_no_scenes(wrong):
+def test_states_that_are_no_scenes_are_refused(wrong):
     with pytest.raises(ValueError, match="a state is no scene"):
         tokens(replace(random_states("simple_shapes", 1), shape=np.array([wrong])))
 
 
-def test_judging_captions():
+def test_captions_are_judged_by_states():
     state = random_states("simple_shapes", 3)
     good = sentences(state)
     truth = captions_true([good[0], "no caption at all", good[2].upper()], state)
@@ -323,14 +323,15 @@ def test_judging_captions():
         size.holds(random_states("factory", 1))
 
 
-def test_import_is_light():
-    code = "import sys, gw_envs.language as l; len(l.VOCABULARY); print(*({'matplotlib', 'torch'} & set(sys.modules)))"
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == ""
-    )
+def test_captions_import_no_heavy_package():
+    code = """
+import sys
+from gw_envs.language import VOCABULARY
+len(VOCABULARY)
+print(*({'matplotlib', 'torch'} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
 
 
 def test_a_decoder_follows_captions_that_change_in_some_rows():

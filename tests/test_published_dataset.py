@@ -17,7 +17,7 @@ PUBLISHED = Path(__file__).parent / "data" / "published_sample"
 
 
 def plain(sample: dict) -> dict:
-    """All but the pictures, with the arrays of the state in place of the state."""
+    """Return all but the pictures, with the arrays of the state in place of the state."""
     return {**sample, "image": None, "state": sample["state"].arrays()}
 
 
@@ -63,7 +63,7 @@ def test_published_labels_round_trip(tmp_path):
     assert rest["caption"].tolist() == sentences(sample["state"])
 
 
-def test_export_of_random_scenes(tmp_path):
+def test_exported_scenes_are_read_back(tmp_path):
     state = SimpleShapesState.sample(np.random.default_rng(0), 200)
     state.rotation[0] = np.nextafter(2 * np.pi, 0)  # rounds up to a whole turn in float32
     export_published(tmp_path / "new", "train", state)
@@ -85,7 +85,7 @@ def test_export_of_random_scenes(tmp_path):
         export_published(tmp_path / "new", "train", state)
 
 
-def test_export_of_one_scene(tmp_path):
+def test_one_scene_is_exported(tmp_path):
     state = SimpleShapesState.sample(np.random.default_rng(0), 2)
     export_published(tmp_path, "train", state[1])
     assert load_published(tmp_path, "train")["state"].x.tolist() == [state.x[1]]
@@ -233,7 +233,7 @@ WRONG_FILES = [
 
 
 @pytest.mark.parametrize(("file", "damage", "error", "message"), WRONG_FILES)
-def test_wrong_files_are_told(file, damage, error, message, tmp_path):
+def test_wrong_files_are_refused(file, damage, error, message, tmp_path):
     folder = published_copy(tmp_path)
     damage(folder / file)
     with pytest.raises(error, match=message) as caught:
@@ -241,7 +241,7 @@ def test_wrong_files_are_told(file, damage, error, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_splits(tmp_path):
+def test_unknown_splits_are_refused(tmp_path):
     for call in (
         lambda: load_published(PUBLISHED, "validation"),
         lambda: export_published(tmp_path, "x", None),

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.core import Core
 from gw_envs.corruption.kinds import (
+    Kind,
     apply_kind,
     check_others,
     check_rows,
@@ -109,39 +110,27 @@ class Corruption:
             self.at_once = _check_at_once(at_once, len(faults))
         self._seed = check_whole("seed", seed)
         self.num_rows = check_whole("num_rows", num_rows, 1, MAX_ROWS)
-        self._entries = {
-            name: [get_kind(name, kind) for kind in kinds] for name, kinds in self.kinds.items()
-        }
-        self._previous = {
-            name: _blank_observations(space, name, self.num_rows) for name in self.modalities
-        }
-        self._others = self._find_others(others, core)
-        self._allocate()
-
-    def _allocate(self) -> None:
-        """Make the generators, and the arrays for what is drawn."""
-        rows, modalities = self.num_rows, len(self.modalities)
-        self._rngs = [np.random.default_rng() for _ in range(rows)]
-        self._starts = np.ones(rows, np.bool_)
+        self._rngs = [np.random.default_rng() for _ in range(self.num_rows)]
+        self._starts = np.ones(self.num_rows, np.bool_)
         # of each row and modality: its place in the order of failing, its kind, its severity
-        self._uniform = np.zeros((rows, modalities, 3), np.float32)
-        self._kind_numbers = {name: np.zeros(rows, np.int64) for name in self.modalities}
-        self._noise = {
-            name: [kind.noise.empty(previous.shape) for kind in self._entries[name]]
-            for name, previous in self._previous.items()
-        }
-        self.severity = {name: np.zeros(rows, np.float32) for name in self.modalities}
+        self._uniform = np.zeros((self.num_rows, len(faults), 3), np.float32)
+        self.severity: dict[str, NDArray[np.float32]] = {}
         """{modality: (N,)} severity of the present failures; 0 where nothing fails."""
+        self._entries, self._previous, self._noise, self._kind_numbers = {}, {}, {}, {}
+        for name, kinds in self.kinds.items():
+            entries = [get_kind(name, kind) for kind in kinds]
+            blank = _blank_observations(space, name, self.num_rows)
+            self._entries[name], self._previous[name] = entries, blank
+            self._noise[name] = [kind.noise.empty(blank.shape) for kind in entries]
+            self._kind_numbers[name] = np.zeros(self.num_rows, np.int64)
+            self.severity[name] = np.zeros(self.num_rows, np.float32)
+        self._others = self._find_others(others, core)
 
     def _find_others(self, others: Any, core: Core | None) -> Mapping[str, NDArray]:
         """Return the observations of other scenes that the kinds need."""
         if others is not None and not isinstance(others, Mapping):
             raise InputError(f"others is {describe(others)}: give {{modality: (M, ...)}}")
-        needing = [
-            name
-            for name, kinds in self._entries.items()
-            if any(kind.other == "others" for kind in kinds)
-        ]
+        needing = [name for name, kinds in self._entries.items() if _needs_others(kinds)]
         if not needing:
             return {}
         scenes = other_scenes(core, needing) if others is None else others
@@ -189,10 +178,11 @@ class Corruption:
         rows = np.flatnonzero(done)
         if not len(rows):
             return corrupted
-        stacked = {
-            name: np.stack([observations[row][name] for row in rows]) for name in self.modalities
-        }
-        faulty = self(stacked, rows)
+        ended = [observations[row] for row in rows]
+        batch = {}
+        for name in self.modalities:
+            batch[name] = np.stack([observation[name] for observation in ended])
+        faulty = self(batch, rows)
         for place, row in enumerate(rows):
             changed = {name: values[place] for name, values in faulty.items()}
             corrupted[row] = {**observations[row], **changed}
@@ -285,6 +275,11 @@ def _kind_names(kinds: Any) -> tuple[str, ...]:
             "a modality of faults has no kind: name at least one, or leave the modality out"
         )
     return names
+
+
+def _needs_others(kinds: Sequence[Kind]) -> bool:
+    """Return whether one of several kinds shows other scenes."""
+    return any(kind.other == "others" for kind in kinds)
 
 
 def _check_at_once(at_once: Any, most: int) -> int:

@@ -92,10 +92,11 @@ class Vocabulary:
         pieces = self._pieces
         coded = (rows + len(self.words) * capital).tolist()
         ends = lengths.tolist()
-        return [
-            "".join([pieces[n] for n in row[:end]]).lstrip()
-            for row, end in zip(coded, ends, strict=True)
-        ]
+        sentences = []
+        for row, end in zip(coded, ends, strict=True):
+            words = [pieces[code] for code in row[:end]]
+            sentences.append("".join(words).lstrip())
+        return sentences
 
     def _checked_ids(self, ids: ArrayLike, dimensions: int) -> NDArray[np.int64]:
         """Return ids as an array of so many dimensions; InputError if they are none."""
