@@ -145,7 +145,7 @@ def sweep(arguments: Arguments, out: Path, rng: random.Random, tally: Counter[st
     begun = [line.split() for line in (out / "begun").read_text().splitlines()]
     tally["times a cell was begun"] += len(begun)
     tally["finished cells computed again"] += sum(done != "0" for _, done in begun)
-    left = {path.name for path in out.iterdir()} - {"begun", f"{NAME}.jsonl"}
+    left = {path.name for path in out.iterdir()} - {"begun", f"{NAME}.jsonl", f".{NAME}.jsonl.lock"}
     tally["files left half-written"] += len(left) + (
         not (out / f"{NAME}.jsonl").read_text().endswith("\n")
     )

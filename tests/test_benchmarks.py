@@ -46,7 +46,7 @@ def test_a_new_format_is_a_new_key(tmp_path, monkeypatch):
 
 def test_a_file_opens_when_a_cell_asks_for_it(tmp_path):
     cells = Cells(tmp_path, "trial")
-    assert {path.name for path in tmp_path.iterdir()} == {"trial.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"trial.jsonl", ".trial.jsonl.lock"}
     cells.add(Trained("factory", 0), {}, seconds=0.0)
     assert Cells(tmp_path, "training").has(Trained("factory", 0))
 

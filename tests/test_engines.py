@@ -1,6 +1,5 @@
 """Engines: the same results from each, killed workers and drivers, two drivers, and bad input."""
 
-import fcntl
 import json
 import random
 import time
@@ -20,6 +19,7 @@ from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 from benchmarks.pairs.translation import TRANSLATION
+from gw_envs.outputs import locked
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 EVERYWHERE = ["serial", "process", pytest.param("ray", marks=needs_ray)]
@@ -144,8 +144,7 @@ def is_alive(process: int) -> bool:
 
 
 def test_a_second_driver_of_a_folder_is_refused(tmp_path):
-    with (tmp_path / "trial.jsonl").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(tmp_path / ".trial.jsonl.lock", "held by this test"):
         with pytest.raises(
             BlockingIOError, match=f"another run is writing trial.jsonl in {tmp_path}: wait"
         ):

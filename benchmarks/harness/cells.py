@@ -5,20 +5,23 @@ fields, with the class's name and format version, are its key: no two different 
 nothing is ever parsed out of it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 from gw_envs.assets import asset_path
+from gw_envs.outputs import check_writable, locked
 
 EXPECTED = Path(__file__).parents[1] / "expected"
 """Committed summaries and pictures, and under `cells/` the finished cells of long runs."""
+POLL_SECONDS = 0.1
+"""Time between two looks at a lock that another process holds."""
 
 
 @dataclass(frozen=True)
@@ -176,35 +179,30 @@ class Cells:
         self._open.add(file)
 
 
-_LOCKED: dict[Path, IO[str]] = {}
-"""The result files that this process writes, locked until it ends, however it ends."""
+_LOCKED = ExitStack()
+"""The lock files that this process holds until it ends, however it ends."""
+_LOCKED_PATHS: set[Path] = set()
 
 
 def _lock(path: Path) -> None:
     """Keep other processes from writing `path`; create the file if there is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.resolve() in _LOCKED and path.exists():
-            return
-        file = path.open("a")
-    except OSError as error:
-        raise OSError(
-            f"cannot write {path} ({error.strerror}): name an --out that is writable"
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise BlockingIOError(
-            f"another run is writing {path.name} in {path.parent}: wait until it ends or name"
-            " another --out"
-        ) from error
-    except OSError as error:
-        file.close()
-        raise OSError(
-            f"cannot lock {path} ({error.strerror}): name an --out on a file system that has locks"
-        ) from error
-    _LOCKED[path.resolve()] = file
+    if path.resolve() in _LOCKED_PATHS and _lock_file(path).exists():
+        path.touch()
+        return
+    busy = (
+        f"another run is writing {path.name} in {path.parent}: wait until it ends or name another"
+        " --out"
+    )
+    check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    _LOCKED.enter_context(locked(_lock_file(path), busy))
+    _LOCKED_PATHS.add(path.resolve())
+
+
+def _lock_file(path: Path) -> Path:
+    """Return the file whose lock stands for `path`: Windows lets nobody read a locked file."""
+    return path.parent / f".{path.name}.lock"
 
 
 def _drop_partial_line(path: Path) -> None:
@@ -217,9 +215,13 @@ def _drop_partial_line(path: Path) -> None:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Let one process at a time run the block for this `path`; the others wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(_lock_file(path), f"{path} is being made"))
+                break
+            except BlockingIOError:
+                time.sleep(POLL_SECONDS)
         yield
 
 
