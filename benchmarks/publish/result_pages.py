@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks.agents.control import CONTROL
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
@@ -27,6 +28,7 @@ TEMPLATES = Path(__file__).parent / "pages"
 PAGES = EXPECTED.parents[1] / "docs" / "results"
 BENCHMARKS: tuple[Benchmark, ...] = (
     NOISE_ROBUSTNESS,
+    CONTROL,
     TRANSLATION,
     CLASSIFICATION,
     ODD_ONE_OUT,

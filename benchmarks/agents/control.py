@@ -1,0 +1,194 @@
+"""Agents that act on the workspace, and on other modalities than in training; described in
+`benchmarks/control.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+from benchmarks.agents.reports import figures, quoted, tables
+from benchmarks.agents.rows import rows
+from benchmarks.agents.scores import (
+    FAILURES,
+    MODALITY_SETS,
+    WORKSPACES,
+    AgentScores,
+    ReferenceScores,
+    Situation,
+    TrainedAgent,
+)
+from benchmarks.agents.weights import TrainedAttention, TrainedWorkspace, Weights, given_weights
+from benchmarks.harness import benchmark
+from benchmarks.harness.benchmark import Benchmark
+from benchmarks.harness.cells import Cell
+from gw_envs.errors import InputError, check_whole
+from gw_envs.observation import MODALITIES
+
+ATTENTIONS = (None, "best")
+"""The fusions that are compared while a sensor fails."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a preset does."""
+
+    seeds: Mapping[str, int]
+    """Agents of each encoder."""
+    steps: Mapping[str, int]
+    """Environment steps of training, by scene."""
+    episodes: int
+    """Held-out episodes of each test."""
+
+
+SIZES = {
+    "quick": Size({"gw": 1}, {"simple_shapes": 60_000, "factory": 60_000}, 100),
+    "full": Size(
+        {"gw": 5, "contrastive": 5, "unimodal": 3, "concatenation": 3, "raw": 3},
+        {"simple_shapes": 200_000, "factory": 60_000},
+        500,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arguments(benchmark.Arguments):
+    """Training, zero-shot transfer between modalities, and control while sensors fail."""
+
+    preset: Literal["quick", "full"] = "quick"
+    """How much is done: minutes, or many hours."""
+    encoders: tuple[str, ...] | None = None
+    """Which encoders; all of the preset's by default."""
+    sources: tuple[str, ...] = tuple(MODALITY_SETS)
+    """What agents are trained on: image, attributes, language, all."""
+    seeds: int | None = None
+    """Agents of each kind, at most; those of the preset by default."""
+    workspaces: Literal["shipped", "per_seed"] = "shipped"
+    """Whether all agents read one workspace (`gw` that in the folder of weights), or agent i a
+    workspace that is trained here with seed i."""
+
+    def check(self) -> None:
+        """Raise InputError for unknown names, and if there is nothing to train."""
+        for source in self.sources:
+            if source not in MODALITY_SETS:
+                raise InputError(f"unknown source {source!r}: choose {', '.join(MODALITY_SETS)}")
+        known = self.size.seeds
+        for encoder in self.encoders or ():
+            if encoder not in known:
+                raise InputError(f"unknown encoder {encoder!r}: the preset has {', '.join(known)}")
+        if self.seeds is not None:
+            check_whole("--seeds", self.seeds, 1)
+        if not self.kinds:
+            raise InputError(
+                "there is nothing to train: name encoders and sources of which one learns from the"
+                " other (concatenation from all, unimodal from one modality)"
+            )
+
+    @property
+    def size(self) -> Size:
+        """How much the preset does."""
+        return SIZES[self.preset]
+
+    def weights_of(self, scene: str, encoder: str, seed: int) -> Weights | None:
+        """Return the weights that an agent reads."""
+        if encoder == "raw":
+            return None
+        domains = given_weights(self.place, scene, MODALITIES)
+        if encoder not in WORKSPACES:
+            return domains
+        if encoder == "gw" and self.workspaces == "shipped":
+            return given_weights(self.place, scene, (*MODALITIES, "workspace"))
+        own = seed if self.workspaces == "per_seed" else 0
+        return TrainedWorkspace(scene, domains, WORKSPACES[encoder], own)
+
+    @property
+    def seeds_of(self) -> dict[str, int]:
+        """How many agents there are of each encoder."""
+        counts = {}
+        for encoder, count in self.size.seeds.items():
+            if self.encoders is None or encoder in self.encoders:
+                counts[encoder] = count if self.seeds is None else min(count, self.seeds)
+        return counts
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """The encoders and what agents with them learn from."""
+        pairs = product(self.seeds_of, self.sources)
+        return [(encoder, source) for encoder, source in pairs if can_learn_from(encoder, source)]
+
+    def agents(self, scene: str) -> list[TrainedAgent]:
+        """List the agents of a scene, seed by seed."""
+        counts, steps = self.seeds_of, self.size.steps[scene]
+        listed = []
+        for seed in range(max(counts.values())):
+            for encoder, source in self.kinds:
+                if seed < counts[encoder]:
+                    weights, observed = self.weights_of(scene, encoder, seed), MODALITY_SETS[source]
+                    listed.append(TrainedAgent(scene, encoder, observed, seed, steps, weights))
+        return listed
+
+    def scores(self, agent: TrainedAgent) -> list[AgentScores]:
+        """List the tests of an agent."""
+        episodes = self.size.episodes
+        listed = []
+        for situation in situations(agent.encoder, agent.observed):
+            attention = None
+            if situation.attention is not None:
+                attention = self._attention(agent)
+            listed.append(AgentScores(agent.scene, agent, situation, episodes, attention))
+        return listed
+
+    def _attention(self, agent: TrainedAgent) -> Any:
+        """Return the attention modules that belong to the workspace of an agent."""
+        if isinstance(agent.weights, TrainedWorkspace):
+            return TrainedAttention(agent.scene, agent.weights, agent.weights.seed)
+        return given_weights(self.place, agent.scene, ("attention",))
+
+
+def can_learn_from(encoder: str, source: str) -> bool:
+    """Tell whether agents with an encoder are trained on a set of modalities."""
+    if encoder == "concatenation":
+        return source == "all"
+    return encoder != "unimodal" or source != "all"
+
+
+def situations(encoder: str, observed: tuple[str, ...]) -> list[Situation]:
+    """List what an agent is tested on: everything that its policy can be given.
+
+    Vectors of a workspace carry over between modalities; latents side by side allow some of them.
+    Agents on the shipped kind of workspace that learned from all modalities are also tested while
+    one of them fails, or is not there.
+    """
+    sees_all = observed == MODALITIES
+    if encoder not in WORKSPACES and not (encoder == "concatenation" and sees_all):
+        return [Situation(observed)]
+    listed = [Situation(modalities) for modalities in MODALITY_SETS.values()]
+    if encoder == "gw" and sees_all:
+        for failure, attention in product(FAILURES, ATTENTIONS):
+            listed.append(Situation(observed, failure, attention))
+        for missing, attention in product(MODALITIES, ATTENTIONS):
+            rest = tuple(name for name in MODALITIES if name != missing)
+            listed.append(Situation(rest, attention=attention))
+    return listed
+
+
+def cells(arguments: Arguments) -> list[Cell]:
+    """List the reference policies, the agents and their tests."""
+    listed: list[Cell] = []
+    for scene in arguments.scenes:
+        for actor in ("random", "expert"):
+            listed.append(ReferenceScores(scene, actor, arguments.size.episodes))
+        for agent in arguments.agents(scene):
+            listed += [agent, *arguments.scores(agent)]
+    return listed
+
+
+CONTROL = Benchmark(
+    name="control",
+    arguments=Arguments,
+    cells=cells,
+    rows=rows,
+    tables=tables,
+    figures=figures,
+    quoted=quoted,
+    variant=("encoder",),
+)

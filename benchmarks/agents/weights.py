@@ -1,0 +1,142 @@
+"""The weights that agents act on: those in a folder, or a workspace trained for one seed."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
+from gw_agents.checkpoint import fingerprint, save_checkpoint
+from gw_agents.domains.base import Domain
+from gw_agents.learning.latents import scene_latents
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.pretrain import AttentionTraining, Folders
+from gw_agents.pretrained import load_domain
+from gw_agents.workspace.model import GWConfig
+from gw_agents.workspace.objective import preset_called
+from gw_envs.observation import MODALITIES
+
+
+@dataclass(frozen=True)
+class GivenWeights:
+    """Checkpoints in the scene's folder of weights: as shipped, unless the command names another
+    folder."""
+
+    fingerprint: str
+
+    def folder(self, scene: str, place: Place) -> Path:
+        """Return where they are."""
+        return place.weights_of(scene)
+
+
+def given_weights(place: Place, scene: str, names: Sequence[str]) -> GivenWeights:
+    """Fingerprint the named checkpoints of a scene; raises CheckpointError if one is missing."""
+    folder = place.weights_of(scene)
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(fingerprint(folder / f"{name}.safetensors").encode())
+    return GivenWeights(digest.hexdigest()[:16])
+
+
+@dataclass(frozen=True)
+class TrainedWorkspace(TrainingCell):
+    """Trains a workspace on given domain modules, and leaves a folder of weights with both.
+
+    Metrics: {}.
+    """
+
+    domains: GivenWeights
+    losses: str
+    """Name of a preset of losses."""
+    seed: int
+    width: int = 12
+    """Z, numbers in the workspace vector."""
+    hidden: int = 128
+    """Width of the hidden layers of encoders and decoders."""
+    scenes: int = 100_000
+    """Matched scenes to learn from."""
+    steps: int = 12_000
+    """Optimizer steps."""
+
+    def folder(self, scene: str, place: Place) -> Path:
+        """Return where the weights are."""
+        return place.out / "trained" / f"workspace-{self.digest}" / scene
+
+    def product(self, place: Place) -> Path:
+        """Return the file of the workspace."""
+        return self.folder(self.scene, place) / "workspace.safetensors"
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
+        """Train, or resume, and save."""
+        source, folder = place.weights_of(self.scene), self.folder(self.scene, place)
+        domains = {name: load_domain(source, name, self.scene)[0] for name in MODALITIES}
+        latents = self._latents(domains, place.out / "latents")
+        widths = {name: rows.shape[1] for name, rows in latents.items()}
+        config, losses = GWConfig(widths, self.width, self.hidden), preset_called(self.losses)
+        fit = FitConfig(
+            self.steps,
+            256,
+            2e-3,
+            warmup=0.02,
+            weight_decay=1e-3,
+            seed=self.seed,
+            inputs=self.digest,
+        )
+        (workspace,) = train_workspaces(
+            config,
+            latents,
+            [torch.arange(self.scenes)],
+            [self.seed],
+            TrainingPlan(fit, losses=losses),
+            place.out / "runs" / f"workspace-{self.digest}",
+            f"{self.scene} workspace",
+        )
+        self._copy_domains(source, folder)
+        about = {"kind": "workspace", "scene": self.scene, "seed": self.seed, "losses": losses}
+        about |= {"pairs": self.scenes, "steps": self.steps, "arguments": asdict(config)}
+        about["domains"] = {name: fingerprint(folder / f"{name}.safetensors") for name in domains}
+        save_checkpoint(folder, "workspace", workspace.state_dict(), about)
+        return {}
+
+    def _latents(self, domains: Mapping[str, Domain], cache: Path) -> dict[str, Tensor]:
+        """Return {modality: (scenes, L_d)}, which one process at a time makes."""
+        with alone(cache):
+            return scene_latents(domains, self.scene, "train", self.seed, self.scenes, cache)
+
+    def _copy_domains(self, source: Path, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in MODALITIES:
+            for suffix in (".json", ".safetensors"):
+                shutil.copy(source / f"{name}{suffix}", folder)
+
+
+@dataclass(frozen=True)
+class TrainedAttention(TrainingCell):
+    """Trains the attention modules of a workspace, and leaves them in its folder. Metrics: {}."""
+
+    workspace: TrainedWorkspace
+    seed: int
+
+    def needs(self) -> tuple[Cell, ...]:
+        """Return the training of the workspace."""
+        return (self.workspace,)
+
+    def product(self, place: Place) -> Path:
+        """Return the file of the attention modules."""
+        return self.workspace.folder(self.scene, place) / "attention.safetensors"
+
+    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
+        """Train and save."""
+        folder = self.workspace.folder(self.scene, place)
+        folders = Folders(folder.parent, place.out / "runs")
+        AttentionTraining(self.scene, seed=self.seed, folders=folders)()  # type: ignore[arg-type]
+        return {}
+
+
+Weights = GivenWeights | TrainedWorkspace
