@@ -7,6 +7,7 @@ OpenCV stores them, and a number that belongs to no modality.
 """
 
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ def export_published(
             conversion of the color, and 0.
 
     Raises:
-        FileExistsError: the split exists already.
+        FileExistsError: the split exists already, or its folder holds something else.
         InputError: an unknown split, or captions or labels that do not fit the scenes.
     """
     folder = _split_folder(path, split)
@@ -114,8 +115,8 @@ def export_published(
         )
     table = _labels(state, labels)
     texts = _texts(sentences(state) if captions is None else captions, len(state))
-    if folder.is_dir():  # without labels: what an interrupted export left
-        shutil.rmtree(folder)
+    if folder.is_dir():  # without labels: an interrupted export left it
+        _remove_pictures(folder)
     with whole_folder(folder) as temporary:
         _write_images(temporary, state)
     write_atomically(folder.with_name(f"{split}_captions.npy"), lambda file: np.save(file, texts))
@@ -290,6 +291,16 @@ def _is_whole_png(stored: bytes) -> bool:
             return False
         at = end + 4
     return True
+
+
+def _remove_pictures(folder: Path) -> None:
+    """Remove a folder of pictures; FileExistsError if it holds anything else."""
+    for entry in os.scandir(folder):
+        if not re.fullmatch(r"\d+\.png", entry.name):
+            raise FileExistsError(
+                f"{folder} holds {entry.name}, which no export wrote: name another folder"
+            )
+    shutil.rmtree(folder)
 
 
 def _write_images(folder: Path, state: SimpleShapesState) -> None:

@@ -316,6 +316,7 @@ def test_captions_are_judged_by_states():
         caption_truth(good[0], state)
     with pytest.raises(ValueError, match="unknown scene"):
         parse("kitchen", good[0])
+    assert parse("GWSimpleShapes-v0", good[0]) == parse("simple_shapes", good[0])
     with pytest.raises(TypeError, match="no captions"):
         tokens(object())
     size = parse("simple_shapes", good[0])[0]

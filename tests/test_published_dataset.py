@@ -103,6 +103,15 @@ def test_an_interrupted_export_is_done_again(tmp_path):
     assert not (tmp_path / "val").exists()
 
 
+def test_an_export_removes_no_files_of_others(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "thesis.txt").write_text("precious")
+    state = SimpleShapesState.sample(np.random.default_rng(0), 2)
+    with pytest.raises(FileExistsError, match=r"holds thesis.txt, which no export wrote"):
+        export_published(tmp_path, "train", state)
+    assert (tmp_path / "train" / "thesis.txt").read_text() == "precious"
+
+
 def test_pickled_captions_need_trust(tmp_path):
     folder = published_copy(tmp_path)
     texts = np.load(folder / "train_captions.npy").astype(object)
