@@ -1,17 +1,17 @@
-"""A workspace on somebody else's environment, domain modules and all, and an agent on its vectors.
+"""Train domain modules, a workspace and an agent on an environment of somebody else.
 
     pip install ".[examples]"
     python examples/own_environment.py
 
-The environment is MiniGrid's empty room: find the green square from anywhere. What it shows is wrapped into a Dict of
-a picture and a vector. The two training steps are commands too, for any environment with a Dict observation:
+The environment is MiniGrid's empty room: find the green square from anywhere. A wrapper shows it as
+a Dict of a picture and a vector. For any environment with a Dict observation, commands train too:
 
     python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0
     python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.pretrain attention --env examples.own_environment:PictureGrid-v0
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -25,14 +25,23 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from gw_agents import GlobalWorkspace
 from gw_agents.command import run_command
-from gw_agents.pretrain import Domains, Folders, WorkspaceTraining
+from gw_agents.learning.domains import make_domain, train_domain
+from gw_agents.learning.latents import encode_rows
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.random_observations import find_recipes, random_observations
+from gw_agents.learning.workspaces import TrainingPlan, train_workspace
 from gw_agents.sb3 import GWVecObservation
+from gw_agents.workspace.losses import PRESETS
+from gw_agents.workspace.model import GWConfig
 
 ENV_ID = "PictureGrid-v0"
 
 
 class PictureGrid(gym.ObservationWrapper):
-    """MiniGrid's room as a Dict: `image` (48, 48, 3) uint8, `pose` (4,) float32: x and y in cells, cosine and sine."""
+    """MiniGrid's room as a Dict.
+
+    `image` (48, 48, 3) uint8; `pose` (4,) float32: x and y in cells, cosine and sine of the turn.
+    """
 
     def __init__(self, env: gym.Env) -> None:
         """Wrap a room of 6 x 6 cells."""
@@ -44,7 +53,7 @@ class PictureGrid(gym.ObservationWrapper):
         self.observation_space = gym.spaces.Dict({"image": image, "pose": pose})
 
     def observation(self, observation: Any) -> dict[str, NDArray]:
-        """One observation, from above; what MiniGrid itself shows, symbols and a sentence, is left aside."""
+        """Return the room seen from above, instead of MiniGrid's symbols and sentence."""
         room: Any = self.unwrapped
         turn = room.agent_dir * np.pi / 2
         pose = np.array([*room.agent_pos, np.cos(turn), np.sin(turn)], np.float32)
@@ -52,7 +61,7 @@ class PictureGrid(gym.ObservationWrapper):
 
 
 def make_room(**arguments: Any) -> gym.Env:
-    """A room; raises ImportError without MiniGrid."""
+    """Make a room; raises ImportError without MiniGrid."""
     import minigrid  # noqa: F401 - registers the room
 
     return PictureGrid(gym.make("MiniGrid-Empty-Random-6x6-v0", **arguments))
@@ -68,37 +77,47 @@ class Arguments:
     samples: int = 5_000
     """Observations to gather by random actions."""
     domain_steps: int = 2_000
-    """Optimiser steps of each domain module."""
+    """Optimizer steps of each domain module."""
     workspace_steps: int = 2_000
-    """Optimiser steps of the workspace."""
+    """Optimizer steps of the workspace."""
     agent_steps: int = 20_000
     """Environment steps of PPO."""
     seed: int = 0
     """Seed of everything."""
-    folders: tyro.conf.OmitArgPrefixes[Folders] = field(
-        default_factory=lambda: Folders(Path("runs/examples"), Path("runs/examples"))
-    )
-    """Where things are read and written."""
 
 
 class Chance:
-    """Acts at random, where a trained agent would be asked."""
+    """An agent that acts at random."""
 
     def __init__(self, seed: int) -> None:
-        """Seeded."""
+        """Seed the actions."""
         self.rng = np.random.default_rng(seed)
 
     def predict(self, observation: NDArray, *_: Any, **__: Any) -> tuple[NDArray, None]:
-        """(B,) actions, any of MiniGrid's seven."""
+        """Draw (B,) of MiniGrid's seven actions."""
         return self.rng.integers(7, size=len(observation)), None
 
 
+def train_on_rooms(arguments: Arguments) -> GlobalWorkspace:
+    """Train domain modules and a workspace on observations of random actions."""
+    seed, steps = arguments.seed, arguments.domain_steps
+    recipes, _ = find_recipes(ENV_ID)
+    observations = random_observations(ENV_ID, recipes, arguments.samples, seed)
+    domains = {}
+    for key, recipe in recipes.items():
+        fit = replace(recipe.fit, steps=steps, seed=seed)
+        domains[key] = train_domain(make_domain(recipe, seed), observations[key], fit, label=key)
+    latents = encode_rows(domains, observations)
+    config = GWConfig({key: rows.shape[1] for key, rows in latents.items()})
+    fit = FitConfig(arguments.workspace_steps, 256, 2e-3, weight_decay=1e-3, seed=seed)
+    plan = TrainingPlan(fit, losses=PRESETS["broad+cont"])
+    workspace = train_workspace(config, latents, plan, label="workspace")
+    return GlobalWorkspace(ENV_ID, domains, workspace)
+
+
 def run(arguments: Arguments, episodes: int = 200) -> dict[str, float]:
-    """Train all, print and return mean returns over `episodes`; the best possible is a little below 1."""
-    common: dict[str, Any] = {"env": ENV_ID, "samples": arguments.samples, "seed": arguments.seed}
-    Domains(**common, steps=arguments.domain_steps, folders=arguments.folders)()
-    WorkspaceTraining(**common, steps=arguments.workspace_steps, folders=arguments.folders)()
-    gw = GlobalWorkspace.from_pretrained(arguments.folders.weights / ENV_ID)
+    """Train everything, and print and return mean returns over `episodes`; the best is below 1."""
+    gw = train_on_rooms(arguments)
 
     def rooms(key: str, seed: int) -> VecEnv:
         return GWVecObservation(make_vec_env(ENV_ID, 8, seed), gw, (key,))

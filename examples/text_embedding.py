@@ -22,10 +22,11 @@ from gw_agents import GlobalWorkspace
 from gw_agents.command import run_command
 from gw_agents.domains.base import Domain
 from gw_agents.domains.vector import VectorDomain
+from gw_agents.learning.domains import train_domain
 from gw_agents.learning.latents import encode_rows
-from gw_agents.learning.loop import FitConfig, fit, seed_torch
+from gw_agents.learning.loop import FitConfig, seed_torch
 from gw_agents.learning.probes import attribute_errors, mlp_probe
-from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.learning.workspaces import TrainingPlan, train_workspace
 from gw_agents.pretrained import load_domain
 from gw_agents.workspace.model import GWConfig
 from gw_agents.workspace.objective import preset_called
@@ -87,18 +88,11 @@ def wordllama() -> Embedding:
 
 def train_text(embed: Embedding, said: list[str], steps: int, seed: int) -> TextDomain:
     """A text domain trained on sentences alone, frozen."""
-    embeddings = torch.from_numpy(embed(said))
     seed_torch(seed)
-    domain = TextDomain(embed, embeddings.shape[1])
-    domain.prepare(embeddings)
-
-    def loss(step: int, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        batch = embeddings[torch.randint(len(embeddings), (256,))]
-        return domain.loss(batch, batch, progress)
-
-    fit(domain, loss, FitConfig(steps, 256, 2e-3, seed=seed), label="text domain")
-    domain.standardize(lambda _: embeddings, 1)
-    domain.freeze()
+    domain = TextDomain(embed, embed(said[:1]).shape[1])
+    train_domain(
+        domain, np.array(said), FitConfig(steps, 256, 2e-3, seed=seed), label="text domain"
+    )
     return domain
 
 
@@ -118,12 +112,8 @@ def workspace_of(
     config = GWConfig({name: rows.shape[1] for name, rows in latents.items()})
     fit = FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=seed)
     plan = TrainingPlan(fit, losses=preset_called("broad+cont"))
-    every = torch.arange(len(latents["image"]))
-    return GlobalWorkspace(
-        scene,
-        domains,
-        train_workspaces(config, latents, [every], [seed], plan, label="workspace")[0],
-    )
+    workspace = train_workspace(config, latents, plan, label="workspace")
+    return GlobalWorkspace(scene, domains, workspace)
 
 
 def run(arguments: Arguments, embed: Embedding) -> dict[str, dict[str, float]]:

@@ -1,256 +1,177 @@
-"""Training commands: the only place where losses, data and models meet.
+"""Train domain modules, a workspace and its attention, and save them to a folder of weights.
 
     python -m gw_agents.pretrain domains --scene simple_shapes
     python -m gw_agents.pretrain workspace --scene simple_shapes
     python -m gw_agents.pretrain attention --scene simple_shapes
 
-    python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0    # any id with a Dict
+    python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0
     python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.pretrain attention --env examples.own_environment:PictureGrid-v0
 
-Each is resumable: interrupted, the same command goes on where it was and ends with the same weights.
+Weights go to runs/weights/NAME, and `GlobalWorkspace.from_pretrained("runs/weights/NAME")` loads
+them. Rerun an interrupted command to resume from its last checkpoint; it ends with the same
+weights. The functions that train are in `gw_agents.learning`.
 """
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import tyro
+from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from gw_agents.checkpoint import fingerprint, modules_fingerprint, save_checkpoint
+from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.command import run_command
 from gw_agents.devices import resolve_device
 from gw_agents.domains.base import Domain
-from gw_agents.domains.kinds import DOMAINS
 from gw_agents.global_workspace import GlobalWorkspace
-from gw_agents.learning.attention import (
-    Damage,
-    SelectionConfig,
-    every_subset,
-    failed_latents,
-    keeps_right,
-    restores,
-    robust_accuracy,
-    train_attention,
-    train_classifier,
-)
+from gw_agents.learning.attention import SelectionConfig, failed_latents
+from gw_agents.learning.attention_set import AttentionData, train_attentions
+from gw_agents.learning.domains import batches_from, make_domain, scene_data, train_domain
 from gw_agents.learning.latents import encode_rows, scene_latents, scene_observations
-from gw_agents.learning.loop import FitConfig, fit, seed_torch
-from gw_agents.learning.random_observations import (
-    key_recipes,
-    make_environment,
-    random_observations,
-)
+from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.random_observations import find_recipes, random_observations
 from gw_agents.learning.recipes import Recipe, recipe
-from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
-from gw_agents.pretrained import load_domain
-from gw_agents.workspace.attention import Attention
+from gw_agents.learning.workspaces import TrainingPlan, train_workspace
+from gw_agents.pretrained import (
+    copy_checkpoint,
+    load_domain,
+    save_attentions,
+    save_domain,
+    save_workspace,
+)
+from gw_agents.workspace.losses import PAIRED_LOSSES
 from gw_agents.workspace.model import GWConfig
 from gw_agents.workspace.objective import preset_called
+from gw_envs.assets import asset_path
 from gw_envs.corruption import KINDS
-from gw_envs.dataset import Sampler, generator
+from gw_envs.errors import InputError, check_whole
 from gw_envs.labels import labels
-from gw_envs.language import paraphrases, plain_tokens
 from gw_envs.observation import MODALITIES, check_modalities
 
-SceneName = Literal["simple_shapes", "factory"]
-Terms = tuple[Tensor, dict[str, Tensor]]
-
-PARAPHRASES = 4
-"""Captions of each scene that the language domain averages."""
+VALIDATION_SEED = 1_000_003
+"""Added to the seed of the episodes of an environment that tell which attention is best."""
 
 
 @dataclass(frozen=True)
 class Folders:
-    """Where things are read and written."""
+    """Where to read and write."""
 
-    weights: Path = Path("assets/weights")
-    """Finished weights; each scene has a subfolder of its own."""
+    weights: Path = Path("runs/weights")
+    """Folder of weights; each scene or environment has a subfolder of its own."""
     runs: Path = Path("runs")
-    """Checkpoints, TensorBoard logs and cached latents; the same command resumes from here."""
+    """Folder of checkpoints, TensorBoard logs and cached latents."""
     device: str = "auto"
     """auto, cpu or cuda."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is learned about: a scene of ours, or anybody's environment."""
+class DataSource:
+    """Where observations come from: one of our scenes, or any environment."""
 
-    scene: SceneName | None = None
-    """Which scene of ours. Give either this or --env."""
+    scene: Literal["simple_shapes", "factory"] | None = None
+    """One of our scenes. Give either this or --env."""
     env: str | None = None
-    """Id of any registered Gymnasium environment whose observation is a Dict; MODULE:ID imports the module first.
-    Pictures (uint8, height x width x 3) and vectors of floats get a domain; other keys are left out, and why is said.
-    """
-    modalities: tuple[str, ...] | None = None
-    """Which modalities, or keys of the environment's observation; all by default."""
+    """Id of any registered Gymnasium environment whose observation is a Dict; MODULE:ID imports the
+    module first. Pictures (uint8, height x width x 3) and vectors of floats get a domain module;
+    other keys are left out, and the reasons are printed."""
+    layout: Literal["fixed", "random"] = "fixed"
+    """Where the Factory's landmarks stand; nothing can be trained on random ones yet."""
     samples: int = 20_000
-    """Observations of --env to learn from, gathered by random actions; 20,000 of 64 x 64 pixels take 250 MB."""
+    """Observations of --env, gathered by random actions; 20,000 of 64 x 64 pixels take 250 MB."""
 
     @property
     def name(self) -> str:
-        """The scene's or the environment's; ValueError unless exactly one is given."""
-        if (self.scene is None) == (self.env is None):
-            given = "neither" if self.scene is None else "both"
-            raise ValueError(
-                f"{given} of --scene and --env given: name a scene of ours or an environment's id"
-            )
+        """The name of the scene, or of the environment without its module."""
         return self.scene or str(self.env).rpartition(":")[2]
 
     def folder(self, folders: Folders) -> Path:
-        """Where its weights are."""
+        """The folder of its weights."""
         return folders.weights / self.name.replace("/", "-")
 
-    def recipes(self) -> dict[str, Recipe]:
-        """How the domain of each modality asked for is built and trained; ValueError saying why if one can't be."""
-        if self.name == self.scene:
-            asked = check_modalities(MODALITIES if self.modalities is None else self.modalities)
-            return {modality: recipe(self.scene, modality) for modality in asked}
-        env = make_environment(str(self.env))
-        usable, refused = key_recipes(env.observation_space)  # type: ignore[arg-type]
-        env.close()
-        refused = {
-            key: why
-            for key, why in refused.items()
-            if self.modalities is None or key in self.modalities
-        }
-        reasons = "; ".join(f"{key} ({why})" for key, why in refused.items())
-        if not usable or (reasons and self.modalities is not None):
-            raise ValueError(
-                f"no domain fits these keys of {self.env}: {reasons or 'there are none'}"
+    def check(self, folders: Folders) -> None:
+        """Raise InputError unless the arguments make sense together."""
+        if (self.scene is None) == (self.env is None):
+            given = "neither" if self.scene is None else "both"
+            raise InputError(
+                f"{given} of --scene and --env given: name a scene of ours or an environment's id"
             )
-        if reasons:
-            print(f"left out: {reasons}")
-        asked = check_modalities(
-            tuple(usable) if self.modalities is None else self.modalities, tuple(usable)
-        )
-        return {key: usable[key] for key in asked}
+        if self.layout != "fixed":
+            raise InputError(
+                f"--layout {self.layout}: nothing can be trained on it yet, choose fixed"
+            )
+        check_whole("--samples", self.samples, 2)
+        resolve_device(folders.device)
+
+    def observe(self, keys: Iterable[str], seed: int, samples: int | None = None) -> Any:
+        """Gather observations of --env by random actions: {key: (samples, ...)}."""
+        return random_observations(str(self.env), keys, samples or self.samples, seed)
 
 
 @dataclass(frozen=True)
-class Domains(Subject):
+class ModalitySource(DataSource):
+    """Where observations come from, and which of their modalities are used."""
+
+    modalities: tuple[str, ...] | None = None
+    """Which modalities, or keys of the environment's observation; all by default."""
+
+    def find_recipes(self) -> dict[str, Recipe]:
+        """Find how to build and train the domain module of each modality; print what is left out.
+
+        Raises InputError with the reasons if a modality can't have a domain module.
+        """
+        if self.scene is not None:
+            names = check_modalities(MODALITIES if self.modalities is None else self.modalities)
+            return {modality: recipe(self.scene, modality) for modality in names}
+        recipes, left_out = find_recipes(str(self.env), self.modalities)
+        if left_out:
+            print(f"left out: {'; '.join(f'{key} ({why})' for key, why in left_out.items())}")
+        return recipes
+
+
+@dataclass(frozen=True)
+class PretrainDomains(ModalitySource):
     """Train domain modules, each alone on its own modality, and freeze them."""
 
     seed: int = 0
-    """Seed of weights and batches, and of what is gathered of --env."""
+    """Seed of weights and batches, and of the episodes of --env."""
     steps: int | None = None
-    """Optimiser steps; the recipe's by default."""
+    """Optimizer steps; the recipe's by default."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
-    """Where things are read and written."""
+    """Where to read and write."""
 
-    def __call__(self) -> None:
-        """Train one after the other."""
-        recipes = self.recipes()
-        if self.env is None:
-            for modality, plan in recipes.items():
-                train_domain(self, modality, plan, scene_lessons(self, modality, plan))
-            return
-        shown = random_observations(self.env, recipes, self.samples, self.seed)
-        for key, plan in recipes.items():
-            inputs = f"{plan.arguments} {hashlib.sha256(shown[key].tobytes()).hexdigest()}"
-            train_domain(self, key, plan, Lessons(inputs, pooled(shown[key], self, plan)))
-        print(f"written: {self.folder(self.folders)}")
+    def run(self) -> None:
+        """Train and save one module after the other."""
+        self.check(self.folders)
+        check_whole("--seed", self.seed)
+        if self.steps is not None:
+            check_whole("--steps", self.steps, 1)
+        recipes, folder = self.find_recipes(), self.folder(self.folders)
+        observations = {} if self.env is None else self.observe(recipes, self.seed)
+        for modality, plan in recipes.items():
+            self._train(modality, plan, observations.get(modality))
+        print(f"written: {folder}")
 
-
-@dataclass(frozen=True)
-class Lessons:
-    """What a domain learns from."""
-
-    inputs: str
-    """All that they depend on beside the seed."""
-    observations: Callable[[int], Tensor]
-    """Index of a batch -> (B, ...) observations."""
-    batches: Callable[[int], tuple[Tensor, Tensor]] | None = None
-    """Step -> what the loss reads and what should be decoded, where the two are not alike."""
-
-
-def train_domain(arguments: Domains, modality: str, plan: Recipe, lessons: Lessons) -> Domain:
-    """Train one domain and save it."""
-    name, seed = arguments.name, arguments.seed
-    config = replace(
-        plan.fit, seed=seed, steps=arguments.steps or plan.fit.steps, inputs=lessons.inputs
-    )
-    seed_torch(seed)
-    domain = DOMAINS[plan.kind](**plan.arguments).to(resolve_device(arguments.folders.device))
-    domain.prepare(torch.cat([lessons.observations(index) for index in range(10)]))
-
-    def step_loss(step: int, progress: float) -> Terms:
-        if lessons.batches is None:
-            return domain.loss(batch := lessons.observations(step), batch, progress)
-        return domain.loss(*lessons.batches(step), progress)
-
-    folder = arguments.folder(arguments.folders)
-    fit(
-        domain,
-        step_loss,
-        config,
-        arguments.folders.runs / f"domain-{folder.name}-{modality}-{seed}",
-        f"{name} {modality}",
-    )
-    domain.freeze()
-    domain.standardize(lessons.observations, max(1, 20_000 // config.batch_size))
-    settings = {
-        "kind": "domain",
-        "scene": name,
-        "modality": modality,
-        "seed": seed,
-        "steps": config.steps,
-    }
-    settings |= domain.requirements()
-    if arguments.env is not None:
-        settings["domain"] = plan.kind
-    whole = {**settings, "arguments": domain.config()}
-    save_checkpoint(folder, modality, domain.state_dict(), whole)
-    return domain
-
-
-def scene_lessons(arguments: Domains, modality: str, plan: Recipe) -> Lessons:
-    """Scenes of the train split: fresh ones in every batch, or from a pool."""
-    device, count = resolve_device(arguments.folders.device), plan.fit.batch_size
-    sampler = Sampler(str(arguments.scene), "train", arguments.seed, (modality,), jitter=True)
-
-    def fresh(index: int) -> Tensor:
-        return torch.from_numpy(sampler.batch(index, count)[modality]).to(device)
-
-    def captions(step: int) -> tuple[Tensor, Tensor]:
-        states = sampler.states(step, count)
-        said = [plain_tokens(states), plain_tokens(states, coarse=True)]
-        batch = torch.from_numpy(paraphrases(states, PARAPHRASES)).to(device)
-        return batch, torch.from_numpy(np.stack(said, 1)).to(device)
-
-    observations = (
-        pooled(draw_pool(sampler, modality, plan.pool), arguments, plan) if plan.pool else fresh
-    )
-    inputs = f"{plan.arguments} {plan.pool} {PARAPHRASES}"
-    return Lessons(inputs, observations, captions if modality == "language" else None)
-
-
-def pooled(pool: np.ndarray, arguments: Domains, plan: Recipe) -> Callable[[int], Tensor]:
-    """Batches of rows drawn from (N, ...) observations."""
-    device = resolve_device(arguments.folders.device)
-
-    def observations(index: int) -> Tensor:
-        rows = generator("train", arguments.seed, index).integers(
-            len(pool), size=plan.fit.batch_size
+    def _train(self, modality: str, plan: Recipe, rows: NDArray | None) -> None:
+        """Train a module on (N, ...) observations, or on the scene if there are none."""
+        folder = self.folder(self.folders)
+        config = replace(plan.fit, seed=self.seed, steps=self.steps or plan.fit.steps)
+        domain = make_domain(plan, self.seed, resolve_device(self.folders.device))
+        data = (
+            scene_data(domain, plan, self.name, modality, config)
+            if rows is None
+            else batches_from(domain, rows, config)
         )
-        return torch.from_numpy(pool[rows]).to(device)
-
-    return observations
-
-
-def draw_pool(sampler: Sampler, modality: str, count: int, batch: int = 1000) -> np.ndarray:
-    """(count, ...) observations of one modality, drawn once."""
-    batches = tqdm(range(count // batch), desc=f"drawing {count:,} scenes", unit_scale=batch)
-    return np.concatenate([sampler.batch(index, batch)[modality] for index in batches])
+        run_dir = self.folders.runs / f"domain-{folder.name}-{modality}-{self.seed}"
+        train_domain(domain, data, config, run_dir, f"{self.name} {modality}")
+        save_domain(folder, modality, domain, self.name, seed=self.seed, steps=config.steps)
 
 
 @dataclass(frozen=True)
-class WorkspaceTraining(Subject):
+class PretrainWorkspace(ModalitySource):
     """Train a workspace on matched latents of all modalities."""
 
     losses: str = "broad+cont"
@@ -260,181 +181,166 @@ class WorkspaceTraining(Subject):
     hidden: int = 128
     """Width of the hidden layers of encoders and decoders."""
     scenes: int = 100_000
-    """Scenes to learn from, where --scene is given."""
+    """Scenes to learn from, with --scene."""
     pairs: int | None = None
-    """How many of them are matched; all by default."""
+    """How many of the scenes or samples are matched; all by default."""
     steps: int = 12_000
-    """Optimiser steps."""
+    """Optimizer steps."""
     seed: int = 0
-    """Seed of weights and batches, and of what is gathered of --env."""
+    """Seed of weights and batches, and of the episodes of --env."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
-    """Where things are read and written."""
+    """Where to read and write."""
 
-    def __call__(self) -> None:
+    @property
+    def total(self) -> int:
+        """How many scenes or samples there are."""
+        return self.samples if self.scene is None else self.scenes
+
+    def check(self, folders: Folders) -> None:
+        """Raise InputError unless the arguments make sense together."""
+        super().check(folders)
+        losses = preset_called(self.losses)
+        for name in ("width", "hidden", "steps"):
+            check_whole(f"--{name}", getattr(self, name), 1)
+        check_whole("--scenes", self.scenes, 2)
+        check_whole("--seed", self.seed)
+        if self.pairs is not None:
+            least = 1 if PAIRED_LOSSES & losses.keys() else 0
+            check_whole("--pairs", self.pairs, least, self.total)
+
+    def run(self) -> None:
         """Train and save."""
-        folder, recipes = self.folder(self.folders), self.recipes()
+        self.check(self.folders)
+        folder, recipes = self.folder(self.folders), self.find_recipes()
         if len(recipes) < 2:
-            raise ValueError(
-                f"{self.name} with {', '.join(recipes)} alone: a workspace joins two modalities or more"
+            raise InputError(
+                f"{self.name} with {', '.join(recipes)} alone: a workspace joins two modalities or"
+                " more"
             )
+        if self.scene is not None:
+            take_shipped(folder, self.scene, recipes)
         domains = {modality: load_domain(folder, modality, self.name)[0] for modality in recipes}
-        latents = self._latents(domains, recipes)
-        widths = {name: rows.shape[1] for name, rows in latents.items()}
-        config, losses = GWConfig(widths, self.width, self.hidden), preset_called(self.losses)
-        total = len(next(iter(latents.values())))
-        count = total if self.pairs is None else self.pairs
-        inputs = f"{modules_fingerprint(domains)} {count} of {total} {config} {losses}"
-        settings = FitConfig(
+        latents = self._encode(domains)
+        widths = {name: domain.latent_width for name, domain in domains.items()}
+        config = GWConfig(widths, self.width, self.hidden)
+        plan = self._plan(config, domains)
+        pairs = torch.arange(self.total if self.pairs is None else self.pairs)
+        run = f"workspace-{folder.name}-{self.losses}-{self.width}-{len(pairs)}-{self.seed}"
+        label = f"{self.name} workspace"
+        workspace = train_workspace(config, latents, plan, pairs, self.folders.runs / run, label)
+        about = {"seed": self.seed, "pairs": len(pairs), "steps": self.steps}
+        save_workspace(folder, workspace, self.name, losses=plan.losses, **about)
+        print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
+
+    def _plan(self, config: GWConfig, domains: Mapping[str, Domain]) -> TrainingPlan:
+        """How the workspace is trained."""
+        inputs = f"{modules_fingerprint(domains)} {self.pairs} of {self.total} {config}"
+        fit = FitConfig(
             self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs
         )
-        run = (
-            self.folders.runs
-            / f"workspace-{folder.name}-{self.losses}-{self.width}-{count}-{self.seed}"
-        )
-        (workspace,) = train_workspaces(
-            config,
-            latents,
-            [torch.arange(count)],
-            [self.seed],
-            TrainingPlan(settings, losses=losses),
-            run,
-            f"{self.name} workspace",
-        )
-        hashes = {modality: fingerprint(folder / f"{modality}.safetensors") for modality in domains}
-        about = {
-            "kind": "workspace",
-            "scene": self.name,
-            "seed": self.seed,
-            "pairs": count,
-            "steps": self.steps,
-            "losses": losses,
-        }
-        save_checkpoint(
-            folder,
-            "workspace",
-            workspace.state_dict(),
-            {**about, "domains": hashes, "arguments": asdict(config)},
-        )
-        if self.env is not None:
-            print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
+        return TrainingPlan(fit, losses=preset_called(self.losses))
 
-    def _latents(self, domains: dict[str, Domain], recipes: dict[str, Recipe]) -> dict[str, Tensor]:
-        """{modality: (N, L_d)} latents to learn from."""
-        if self.env is None:
-            cache = self.folders.runs / "latents"
-            latents = scene_latents(domains, self.name, "train", self.seed, self.scenes, cache)
-        else:
-            latents = encode_rows(
-                domains, random_observations(self.env, recipes, self.samples, self.seed)
-            )
+    def _encode(self, domains: Mapping[str, Domain]) -> dict[str, Tensor]:
+        """Encode the scenes or samples to learn from: {modality: (N, L_d)}."""
         device = resolve_device(self.folders.device)
-        return {name: rows.to(device) for name, rows in latents.items()}
-
-
-SHIPPED_ATTENTION = (
-    "one_step",
-    "two_step",
-    "demi_cycle",
-    "agreement",
-    "evidence",
-    "evidence_fused",
-)
-"""The attention modules that a workspace comes with."""
-ON_THE_TASK = ("one_step", "two_step")
-"""Those that are trained as published: to keep a classifier right under noise on one modality."""
+        for domain in domains.values():
+            domain.to(device)
+        if self.scene is None:
+            return encode_rows(domains, self.observe(domains, self.seed))
+        cache = self.folders.runs / "latents"
+        return scene_latents(domains, self.scene, "train", self.seed, self.scenes, cache)
 
 
 @dataclass(frozen=True)
-class AttentionTraining:
-    """Train attention modules on the frozen workspace while modalities are drowned in noise and sensors fail."""
+class PretrainAttention(DataSource):
+    """Train attention modules on the frozen workspace, under latent noise and failing sensors.
 
-    scene: SceneName
-    """Which scene."""
+    Environments of others have no classes and no failing sensors: they get the modules that need
+    neither, trained under latent noise.
+    """
+
     scenes: int = 10_000
-    """Scenes to learn from; half as many of the validation split tell which module is best."""
+    """Scenes to learn from, with --scene; half as many validation scenes tell which module is best.
+    The same goes for --samples."""
     seed: int = 0
-    """Seed of the classifier, the weights, the batches and the noise."""
+    """Seed of the classifier, the weights, the batches and the noise, and of --env's episodes."""
     selection: tyro.conf.OmitArgPrefixes[SelectionConfig] = field(
         default_factory=lambda: SelectionConfig(steps=2500)
     )
     """How the classifier and the attention are trained."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
-    """Where things are read and written."""
+    """Where to read and write."""
 
-    def __call__(self) -> None:
-        """Train all, pick the best on the validation split, save."""
-        folder = self.folders.weights / self.scene
+    def run(self) -> None:
+        """Train all modules, pick the best on validation scenes, save."""
+        self.check(self.folders)
+        self.selection.check()
+        check_whole("--scenes", self.scenes, 4)
+        check_whole("--samples", self.samples, 4)
+        check_whole("--seed", self.seed)
+        folder = self.folder(self.folders)
+        if self.scene is not None and not folder.exists():
+            take_shipped(folder, self.scene, ("workspace", *MODALITIES))
         gw = GlobalWorkspace.from_pretrained(folder, self.folders.device, attention=False)
-        latents, classes, failures = self._data(gw, "train", self.scenes, (0.0, 1.0))
-        validation = self._data(gw, "validation", self.scenes // 2, (1.0, 1.0))
-        classifier = train_classifier(gw.workspace, latents, classes, self.seed, self.selection)
-        subsets = every_subset(gw.modalities)
-        modules: dict[str, Attention] = {}
-        scores: dict[str, dict[str, float]] = {}
-        for name in tqdm(SHIPPED_ATTENTION, desc=f"{self.scene} attention"):
-            published = name in ON_THE_TASK
-            loss = keeps_right(classifier, classes) if published else restores
-            damage = (
-                Damage(self.selection)
-                if published
-                else Damage(self.selection, None, failures, 2, 0.1)
-            )
-            modules[name] = train_attention(
-                name, gw.workspace, loss, latents, self.seed, damage, subsets
-            )
-            found = robust_accuracy(modules[name], gw.workspace, classifier, *validation, subsets)
-            scores[name] = {what: round(value, 4) for what, value in found.items()}
-        best = max(scores, key=lambda name: sum(scores[name].values()))
-        told = [
-            f"{name} {' '.join(f'{what} {value:.2%}' for what, value in scores[name].items())}"
-            for name in scores
-        ]
-        print(f"validation accuracy: {', '.join(told)} -> best is {best}")
-        self._save(folder, modules, scores, best)
+        data = self._encode if self.scene is None else self._encode_scenes
+        found = train_attentions(
+            gw.workspace,
+            data(gw, "train"),
+            data(gw, "validation"),
+            seed=self.seed,
+            config=self.selection,
+            label=f"{self.name} attention",
+        )
+        form = ".2%" if found.is_accuracy else ".4f"
+        for name, scores in found.scores.items():
+            told = ", ".join(f"{what} {value:{form}}" for what, value in scores.items())
+            print(f"validation {'accuracy' if found.is_accuracy else 'error'} of {name}: {told}")
+        about: dict[str, Any] = {"seed": self.seed, "steps": self.selection.steps}
+        about["validation_accuracy" if found.is_accuracy else "validation_error"] = found.scores
+        save_attentions(folder, found.modules, found.best, self.name, **about)
+        print(f"written: {folder}; the best attention is {found.best}")
 
-    def _save(
-        self,
-        folder: Path,
-        modules: dict[str, Attention],
-        scores: dict[str, dict[str, float]],
-        best: str,
-    ) -> None:
-        shapes = {name: asdict(module.config) for name, module in modules.items()}
-        config = {
-            "kind": "attention",
-            "scene": self.scene,
-            "seed": self.seed,
-            "steps": self.selection.steps,
-        }
-        found = {"best": best, "validation_accuracy": scores, "modules": shapes}
-        origin = {"workspace": fingerprint(folder / "workspace.safetensors")}
-        tensors = {
-            f"{name}.{key}": value
-            for name, m in modules.items()
-            for key, value in m.state_dict().items()
-        }
-        save_checkpoint(folder, "attention", tensors, {**config, **found, **origin})
-
-    def _data(
-        self, gw: GlobalWorkspace, split: str, count: int, severity: tuple[float, float]
-    ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
-        """Latents, classes, and the latents that failing sensors give."""
-        shown = scene_observations(self.scene, split, self.seed, count, gw.modalities)
+    def _encode_scenes(self, gw: GlobalWorkspace, split: str) -> AttentionData:
+        """Encode scenes of a split, with their classes, and as failing sensors show them."""
+        assert self.scene is not None
+        count, severity = self.scenes, (0.0, 1.0)
+        if split == "validation":
+            count, severity = self.scenes // 2, (1.0, 1.0)
+        observations = scene_observations(self.scene, split, self.seed, count, gw.modalities)
         kinds = {name: list(KINDS[name]) for name in gw.modalities}
-        failures = failed_latents(gw.domain_modules, shown, kinds, self.seed, severity)
-        classes = torch.from_numpy(labels(self.scene, shown["attributes"]))
-        return encode_rows(gw.domain_modules, shown), classes, failures
+        failures = failed_latents(gw.domain_modules, observations, kinds, self.seed, severity)
+        classes = torch.from_numpy(labels(self.scene, observations["attributes"])).to(gw.device)
+        return AttentionData(encode_rows(gw.domain_modules, observations), classes, failures)
+
+    def _encode(self, gw: GlobalWorkspace, split: str) -> AttentionData:
+        """Encode samples of --env."""
+        count, seed = self.samples, self.seed
+        if split == "validation":
+            count, seed = self.samples // 2, self.seed + VALIDATION_SEED
+        observations = self.observe(gw.modalities, seed, count)
+        return AttentionData(encode_rows(gw.domain_modules, observations))
+
+
+def take_shipped(folder: Path, scene: str, names: Iterable[str]) -> None:
+    """Copy the shipped checkpoints that a folder lacks, and print which."""
+    missing = [name for name in names if not (folder / f"{name}.json").exists()]
+    for name in missing:
+        copy_checkpoint(asset_path(f"weights/{scene}"), folder, name)
+    if missing:
+        print(f"{folder} has no {', '.join(missing)}: copied the shipped weights")
 
 
 def main() -> None:
     """Read the command line and train."""
     commands: dict[str, Any] = {
-        "domains": Domains,
-        "workspace": WorkspaceTraining,
-        "attention": AttentionTraining,
+        "domains": PretrainDomains,
+        "workspace": PretrainWorkspace,
+        "attention": PretrainAttention,
     }
-    command = tyro.extras.subcommand_cli_from_dict(commands)
-    run_command(command)
+    command = tyro.extras.subcommand_cli_from_dict(
+        commands, prog="python -m gw_agents.pretrain", description=__doc__
+    )
+    run_command(command.run)
 
 
 if __name__ == "__main__":

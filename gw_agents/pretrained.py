@@ -1,16 +1,22 @@
-"""Load weights from disk: domain modules, the workspace and its attention modules."""
+"""Load and save weights: domain modules, the workspace and its attention modules."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from gw_agents.checkpoint import (
     CheckpointError,
     build_module,
+    fingerprint,
     read_config,
     read_entry,
     read_tensors,
+    save_checkpoint,
 )
 from gw_agents.domains.base import Domain
 from gw_agents.domains.kinds import DOMAINS
@@ -18,6 +24,7 @@ from gw_agents.workspace.attention import Attention, AttentionConfig
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.assets import asset_path
 from gw_envs.errors import InputError
+from gw_envs.files import write_atomically
 from gw_envs.scenes import ENV_IDS, SCENES, find_scene
 
 
@@ -141,3 +148,51 @@ def load_attentions(
     if best is not None and best not in attentions:
         raise CheckpointError(f"{where} names {best!r} as the best attention, and holds none such")
     return attentions, best
+
+
+def save_domain(folder: Path, modality: str, domain: Domain, scene: str, **about: Any) -> None:
+    """Write a domain module; `about` are further entries of its config, such as seed and steps."""
+    config = {"kind": "domain", "scene": scene, "modality": modality, **about}
+    if domain.kind != modality:
+        config["domain"] = domain.kind
+    config |= {**domain.requirements(), "arguments": domain.config()}
+    save_checkpoint(folder, modality, domain.state_dict(), config)
+
+
+def save_workspace(folder: Path, workspace: Workspace, scene: str, **about: Any) -> None:
+    """Write a workspace into the folder of the domain modules it was trained on.
+
+    `about` are further entries of its config, such as seed, steps and losses.
+    """
+    hashes = {name: fingerprint(folder / f"{name}.safetensors") for name in workspace.modalities}
+    config = {"kind": "workspace", "scene": scene, **about, "domains": hashes}
+    save_checkpoint(
+        folder,
+        "workspace",
+        workspace.state_dict(),
+        {**config, "arguments": asdict(workspace.config)},
+    )
+
+
+def save_attentions(
+    folder: Path, modules: Mapping[str, Attention], best: str, scene: str, **about: Any
+) -> None:
+    """Write attention modules into the folder of the workspace they were trained on.
+
+    `about` are further entries of their config, such as seed, steps and scores.
+    """
+    tensors: dict[str, Tensor] = {}
+    shapes: dict[str, dict[str, Any]] = {}
+    for name, module in modules.items():
+        shapes[name] = asdict(module.config)
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+    config = {"kind": "attention", "scene": scene, **about, "best": best, "modules": shapes}
+    origin = {"workspace": fingerprint(folder / "workspace.safetensors")}
+    save_checkpoint(folder, "attention", tensors, {**config, **origin})
+
+
+def copy_checkpoint(source: Path, folder: Path, name: str) -> None:
+    """Copy a checkpoint from the folder `source` to another, byte for byte."""
+    for suffix in (".safetensors", ".json"):
+        origin = source / f"{name}{suffix}"
+        write_atomically(folder / f"{name}{suffix}", partial(copyfile, origin))

@@ -77,7 +77,7 @@ def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         stored = json.loads(state.pop("settings"))
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path} is damaged, or of an older release: delete it to start the run from its beginning"
+            f"{path} is damaged, or of an older release: delete it to start the run again"
         ) from error
     wanted = json.loads(json.dumps(settings))
     changed = sorted(

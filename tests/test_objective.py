@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gw_agents.learning.loop import FitConfig
+from gw_agents.learning.sampler import BatchSampler
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
 from gw_agents.workspace.losses import LOSSES, PAIRED_LOSSES, PRESETS
 from gw_agents.workspace.model import GWConfig, Workspace
@@ -110,16 +111,16 @@ def test_training_translates():
 def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
     widths = {**LATENTS, "language": 3}
     whole = train_workspaces(config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"))
-    drawn = torch.distributions.Gamma.sample
+    draw = BatchSampler.__call__
     calls = []
 
-    def interrupt(*arguments, **named):
-        calls.append(1)
+    def interrupt(sampler, step):
+        calls.append(step)
         if len(calls) == 17:
             os.kill(os.getpid(), signal.SIGINT)
-        return drawn(*arguments, **named)
+        return draw(sampler, step)
 
-    monkeypatch.setattr(torch.distributions.Gamma, "sample", interrupt)
+    monkeypatch.setattr(BatchSampler, "__call__", interrupt)
     with pytest.raises(KeyboardInterrupt, match="resumes"):
         train_workspaces(
             config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"), tmp_path
@@ -127,7 +128,7 @@ def test_three_modalities_and_an_interrupted_run(tmp_path, monkeypatch):
     resumed = train_workspaces(
         config(widths), scenes(widths), pairs(50, 0), [0], plan("fusion"), tmp_path
     )
-    assert len(calls) == 30
+    assert calls == list(range(30))
     for one, other in zip(whole[0].parameters(), resumed[0].parameters(), strict=True):
         assert torch.equal(one, other)
 

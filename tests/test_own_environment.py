@@ -12,9 +12,10 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from gw_agents import CheckpointError, GlobalWorkspace, GWObservation
 from gw_agents.command import run_command
+from gw_agents.learning.attention import SelectionConfig
 from gw_agents.learning.random_observations import key_recipes, random_observations
 from gw_agents.learning.recipes import space_recipe
-from gw_agents.pretrain import Domains, Folders, WorkspaceTraining, main
+from gw_agents.pretrain import Folders, PretrainAttention, PretrainDomains, PretrainWorkspace, main
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation
 
 ENV_ID = "TinyWalk-v0"
@@ -60,8 +61,8 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gw(folders):
-    Domains(env=ENV_ID, samples=300, steps=60, folders=folders)()
-    WorkspaceTraining(env=ENV_ID, samples=300, steps=60, hidden=16, folders=folders)()
+    PretrainDomains(env=ENV_ID, samples=300, steps=60, folders=folders).run()
+    PretrainWorkspace(env=ENV_ID, samples=300, steps=60, hidden=16, folders=folders).run()
     return GlobalWorkspace.from_pretrained(folders.weights / ENV_ID, "cpu")
 
 
@@ -130,9 +131,23 @@ def test_what_was_trained_is_loaded_and_used(gw, folders):
     )
     PPO("MlpPolicy", venv, n_steps=16, batch_size=16, n_epochs=1, device="cpu").learn(32)
     before = {path.name: path.read_bytes() for path in (folders.weights / ENV_ID).iterdir()}
-    Domains(env=ENV_ID, samples=300, steps=60, folders=folders)()
-    WorkspaceTraining(env=ENV_ID, samples=300, steps=60, hidden=16, folders=folders)()
+    PretrainDomains(env=ENV_ID, samples=300, steps=60, folders=folders).run()
+    PretrainWorkspace(env=ENV_ID, samples=300, steps=60, hidden=16, folders=folders).run()
     assert before == {path.name: path.read_bytes() for path in (folders.weights / ENV_ID).iterdir()}
+
+
+def test_attention_needs_no_classes(gw, folders):
+    config = SelectionConfig(steps=3, batch_size=16)
+    PretrainAttention(env=ENV_ID, samples=300, selection=config, folders=folders).run()
+    attended = GlobalWorkspace.from_pretrained(folders.weights / ENV_ID, "cpu")
+    assert tuple(attended.attentions) == ("demi_cycle", "agreement", "evidence", "evidence_fused")
+    assert attended.best in attended.attentions
+    shown = TinyWalk().reset(seed=0)[0]
+    shown = {key: shown[key] for key in ("camera", "pose")}
+    for name in (*attended.attentions, "best"):
+        z, weights = attended.encode_with_weights(shown, attention=name)
+        assert z.shape == (12,)
+        assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_the_features_extractor_sees_what_the_environment_showed(gw):
@@ -152,17 +167,17 @@ def test_the_features_extractor_sees_what_the_environment_showed(gw):
 
 def test_the_domains_of_the_chosen_keys_alone(folders):
     with pytest.raises(ValueError, match="TinyWalk-v0 with pose alone: a workspace joins two"):
-        WorkspaceTraining(env=ENV_ID, modalities=("pose",), folders=folders)()
+        PretrainWorkspace(env=ENV_ID, modalities=("pose",), folders=folders).run()
     with pytest.raises(
         ValueError, match=r"no domain fits these keys of TinyWalk-v0: step \(a Discrete"
     ):
-        Domains(env=ENV_ID, modalities=("pose", "step"), folders=folders)()
+        PretrainDomains(env=ENV_ID, modalities=("pose", "step"), folders=folders).run()
     with pytest.raises(
         ValueError, match="unknown modality 'sound': the modalities are camera, pose"
     ):
-        Domains(env=ENV_ID, modalities=("sound",), folders=folders)()
+        PretrainDomains(env=ENV_ID, modalities=("sound",), folders=folders).run()
     with pytest.raises(CheckpointError, match="no checkpoint 'camera'"):
-        WorkspaceTraining(env=ENV_ID, folders=replace(folders, weights=folders.runs))()
+        PretrainWorkspace(env=ENV_ID, folders=replace(folders, weights=folders.runs)).run()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +191,10 @@ def test_the_domains_of_the_chosen_keys_alone(folders):
         ),
         ("domains --env Nowhere-v7", "no environment 'Nowhere-v7'"),
         ("workspace --env no_such_module:Nowhere-v7", "no environment 'no_such_module:Nowhere-v7'"),
-        ("domains --env TinyWalk-v0 --samples 1", "1 observations were asked for"),
+        (
+            "domains --env TinyWalk-v0 --samples 1",
+            "--samples is 1: give a whole number of at least 2",
+        ),
     ],
 )
 def test_the_command_says_what_is_wrong(arguments, message, monkeypatch, tmp_path):
@@ -199,14 +217,13 @@ def test_an_environment_that_breaks_its_word():
         random_observations("BrokenWalk-v0", usable, 5, seed=0)
 
 
-def test_the_example(tmp_path):
+def test_the_example():
     pytest.importorskip("minigrid")
     path = Path(__file__).parents[1] / "examples" / "own_environment.py"
     spec = importlib.util.spec_from_file_location("example_own_environment", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    folders = Folders(tmp_path / "weights", tmp_path / "runs", "cpu")
-    arguments = module.Arguments(100, 3, 3, 1024, folders=folders)
+    arguments = module.Arguments(100, 3, 3, 1024)
     found = module.run(arguments, episodes=2)
     assert len(found) == 3
     assert all(0.0 <= value <= 1.0 for value in found.values())

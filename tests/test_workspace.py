@@ -8,8 +8,8 @@ import torch
 from gw_agents.learning.attention import (
     Damage,
     SelectionConfig,
-    keeps_right,
-    restores,
+    classification_loss,
+    restoration_loss,
     train_attention,
     train_classifier,
 )
@@ -130,7 +130,7 @@ def test_each_row_may_have_its_own_number_of_corrupted_modalities():
 def test_damage_leaves_one_modality_clean_and_shows_failing_sensors():
     clean, rows = batch(600), torch.arange(600)
     failures = {name: torch.full((2, 600, wide), 77.0) for name, wide in LATENTS.items()}
-    damage = Damage(SelectionConfig(), None, failures, most=2, clean=0.2)
+    damage = Damage(SelectionConfig(), None, failures, max_corrupted=2, p_clean=0.2)
     torch.manual_seed(0)
     shown = damage(clean, rows)
     changed = torch.stack([(shown[name] != clean[name]).any(1) for name in clean], 1)
@@ -166,7 +166,7 @@ def test_attention_learns_to_leave_the_noisy_modality():
     latents = {name: points + 0.1 * torch.randn_like(points) for name in widths}
     config = SelectionConfig(steps=300, batch_size=256)
     classifier = train_classifier(workspace, latents, classes, 0, config)
-    loss, damage = keeps_right(classifier, classes), Damage(config)
+    loss, damage = classification_loss(classifier, classes), Damage(config)
     attention = train_attention("one_step_fused", workspace, loss, latents, 0, damage)
     noisy = corrupt(latents, 30.0, torch.Generator().manual_seed(5)).latents
     codes = workspace.encode(noisy)
@@ -207,7 +207,7 @@ class Atanh(torch.nn.Module):
 def test_evidence_leaves_what_cannot_be_reconstructed(preset):
     workspace, clean = aligned()
     damage = Damage(SelectionConfig(steps=200, batch_size=256))
-    attention = train_attention(preset, workspace, restores, clean, 0, damage)
+    attention = train_attention(preset, workspace, restoration_loss, clean, 0, damage)
     noisy = corrupt(clean, 100.0, torch.Generator().manual_seed(5))
     weights = attention(noisy.latents, workspace.encode(noisy.latents), workspace)
     far = noisy.is_corrupted & (noisy.noise_scale > 20)
@@ -225,12 +225,12 @@ def test_agreement_lets_a_third_settle_what_two_contradict():
     false = {**clean, "attributes": clean["attributes"].roll(1, 0)}
     damage = Damage(SelectionConfig(steps=1))
     for preset, most in (("agreement", 0.1), ("demi_cycle", 1.0)):
-        attention = train_attention(preset, workspace, restores, clean, 0, damage)
+        attention = train_attention(preset, workspace, restoration_loss, clean, 0, damage)
         weights = attention(false, workspace.encode(false), workspace)[:, 1]
         assert weights.mean() <= most
     assert weights.mean().item() == pytest.approx(1 / 3, abs=0.05)
     two = {name: false[name] for name in ("image", "attributes")}
-    attention = train_attention("agreement", workspace, restores, clean, 0, damage)
+    attention = train_attention("agreement", workspace, restoration_loss, clean, 0, damage)
     assert attention(two, workspace.encode(two), workspace).mean(0).tolist() == pytest.approx(
         [0.5, 0.5]
     )
@@ -240,7 +240,9 @@ def test_a_modality_never_trained_on_is_judged_too():
     workspace, clean = aligned()
     pair = {name: clean[name] for name in ("image", "attributes")}
     damage = Damage(SelectionConfig(steps=200, batch_size=256))
-    attention = train_attention("evidence_fused", workspace, restores, pair, 0, damage, every=clean)
+    attention = train_attention(
+        "evidence_fused", workspace, restoration_loss, pair, 0, damage, every=clean
+    )
     shown = {"image": clean["image"], "language": clean["language"] + 50.0}
     assert attention(shown, workspace.encode(shown), workspace)[:, 1].mean() < 0.05
 
@@ -309,4 +311,6 @@ def test_an_absent_modality_says_nothing_of_the_others(workspace, preset):
 
 def test_unknown_attention_preset_is_refused(workspace):
     with pytest.raises(ValueError, match="one_step"):
-        train_attention("nine_step", workspace, restores, batch(4), 0, Damage(SelectionConfig()))
+        train_attention(
+            "nine_step", workspace, restoration_loss, batch(4), 0, Damage(SelectionConfig())
+        )

@@ -16,7 +16,7 @@ from gw_agents.domains.base import Domain
 from gw_agents.learning.latents import scene_latents
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
-from gw_agents.pretrain import AttentionTraining, Folders
+from gw_agents.pretrain import Folders, PretrainAttention
 from gw_agents.pretrained import load_domain
 from gw_agents.workspace.model import GWConfig
 from gw_agents.workspace.objective import preset_called
@@ -135,7 +135,7 @@ class TrainedAttention(TrainingCell):
         """Train and save."""
         folder = self.workspace.folder(self.scene, place)
         folders = Folders(folder.parent, place.out / "runs")
-        AttentionTraining(self.scene, seed=self.seed, folders=folders)()  # type: ignore[arg-type]
+        PretrainAttention(self.scene, seed=self.seed, folders=folders).run()  # type: ignore[arg-type]
         return {}
 
 

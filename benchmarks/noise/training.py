@@ -21,8 +21,8 @@ from gw_agents.learning.attention import (
     Damage,
     Loss,
     SelectionConfig,
-    keeps_right,
-    restores,
+    classification_loss,
+    restoration_loss,
     train_attention,
     train_classifier,
 )
@@ -231,10 +231,10 @@ class TrainedAttention(TrainedModule):
         """Train the attention."""
         data = data_of(place, self.scene, self.setup.episodes)
         config = replace(self.setup.training, learning_rate=rate)
-        loss: Loss = restores
+        loss: Loss = restoration_loss
         if (classifier := self.classifier) is not None:
             labels = data.classes("train", classifier.label)
-            loss = keeps_right(load_classifier(classifier, place), labels)
+            loss = classification_loss(load_classifier(classifier, place), labels)
         learned = {name for subset in self.subsets for name in subset}
         return train_attention(
             self.design,

@@ -61,6 +61,10 @@ StepLoss = Callable[[int, float], tuple[Tensor, dict[str, Tensor]]]
 """(step, progress in 0..1) -> (loss to minimize, unweighted terms for the log)."""
 
 
+Clip = Callable[[list[nn.Parameter], float], Tensor]
+"""(parameters, largest norm) -> () the norm of their gradient before it is clipped."""
+
+
 def seed_torch(*seeds: int) -> None:
     """Seed torch from several numbers at once."""
     mixed = 0
@@ -77,6 +81,7 @@ def fit(
     label: str | None = None,
     after_step: Callable[[int], None] | None = None,
     freeze: bool = False,
+    clip: Clip = nn.utils.clip_grad_norm_,
 ) -> None:
     """Minimize `step_loss` over the module's trainable parameters.
 
@@ -91,6 +96,7 @@ def fit(
         label: text of the progress bar; None shows no bar.
         after_step: called after each optimizer step, before any checkpoint, with the number of
             steps done so far.
+        clip: clips the gradient to `config.clip`; a stack of models clips each on its own.
         freeze: whether the module is left in evaluation mode and without gradients.
 
     Raises:
@@ -120,7 +126,7 @@ def fit(
         start = run.resume()
         if start < config.steps:
             module.train()
-            _train(run, parameters, step_loss, config, start, label, after_step)
+            _train(run, parameters, step_loss, config, start, label, after_step, clip)
     if freeze:
         module.requires_grad_(False).eval()
 
@@ -133,6 +139,7 @@ def _train(
     start: int,
     label: str | None,
     after_step: Callable[[int], None] | None,
+    clip: Clip,
 ) -> None:
     """Run the steps from `start` to the last, with a checkpoint at the end."""
     optimizer = run.optimizer
@@ -148,7 +155,7 @@ def _train(
             loss, terms = step_loss(step, step / config.steps)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+            norm = clip(parameters, config.clip)
             done = step + 1
             is_checkpoint = run.is_due or interrupted.is_set() or done == config.steps
             is_report = step % REPORT_EVERY == 0 or is_checkpoint

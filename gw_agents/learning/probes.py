@@ -1,4 +1,4 @@
-"""What a latent knows: linear and MLP probes of every attribute, fitted on one split and judged on another."""
+"""Probe what a latent knows: linear and MLP readers of every attribute, scored on held-out data."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from gw_envs.scenes import get_scene
 def linear_probe(
     latents: Tensor, attributes: Tensor, held_out: Tensor, ridge: float = 1e-3
 ) -> NDArray[np.float32]:
-    """Ridge regression; (N, L), (N, A), (M, L) -> (M, A) predicted attribute vectors."""
+    """Predict attribute vectors by ridge regression: (N, L), (N, A), (M, L) -> (M, A)."""
     inputs = torch.cat([latents, torch.ones(len(latents), 1)], 1)
     gram = inputs.T @ inputs + ridge * len(latents) * torch.eye(inputs.shape[1])
     solution = torch.linalg.solve(gram, inputs.T @ attributes)
@@ -44,8 +44,8 @@ def fit_mlp_probe(
             terms["cross_entropy"] = cross_entropy(predicted[:, :one_hot], wanted[:, :one_hot])
         return sum(terms.values(), torch.zeros(())), terms
 
-    fit(probe, loss, FitConfig(steps, 256, 2e-3, seed=seed))
-    return probe.requires_grad_(False)
+    fit(probe, loss, FitConfig(steps, 256, 2e-3, seed=seed), freeze=True)
+    return probe
 
 
 def mlp_probe(
@@ -57,12 +57,12 @@ def mlp_probe(
 
 
 def attribute_errors(scene: str, predicted: NDArray, truth: NDArray) -> dict[str, float]:
-    """Errors in the attributes' own units, from (N, A) attribute vectors.
+    """Compute errors in the attributes' own units, from (N, A) attribute vectors.
 
     Returns:
-        `shape`: fraction wrong; `position`: median distance in pixels or metres; `size`: median error in pixels;
-        `rotation`: median error in degrees; `rgb`: median over scenes of the mean error of the channels, of 255.
-        Only what the scene has.
+        `shape`: fraction wrong; `position`: median distance in pixels or meters; `size`: median
+        error in pixels; `rotation`: median error in degrees; `rgb`: median over scenes of the mean
+        error of the channels, of 255. Attributes that the scene does not have are left out.
     """
     ours, true = values_from_attributes(scene, predicted), values_from_attributes(scene, truth)
     errors: dict[str, float] = {}

@@ -1,4 +1,7 @@
-"""How domain modules are built and trained: one recipe for each scene and modality, and one for each kind of space."""
+"""How domain modules are built and trained.
+
+There is one recipe for each scene and modality, and one for each kind of observation space.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -8,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from gw_agents.learning.loop import FitConfig
+from gw_envs.errors import InputError
 from gw_envs.language import VOCABULARY
 from gw_envs.scenes import get_scene
 
@@ -19,15 +23,15 @@ class Recipe:
     kind: str
     """The class, by its name in `DOMAINS`."""
     fit: FitConfig
-    """Length and speed of the training."""
+    """How long and how fast it is trained."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Constructor arguments of the domain."""
     pool: int = 0
-    """Where drawing costs more than it is worth: scenes drawn once and drawn from; 0 for fresh scenes at every step."""
+    """Scenes drawn once, from which batches are then drawn; 0 draws fresh scenes at every step."""
 
 
 def recipe(scene: str, modality: str) -> Recipe:
-    """The recipe of a scene's modality."""
+    """Return the recipe of a scene's modality."""
     return RECIPES[get_scene(scene).name][modality]
 
 
@@ -69,13 +73,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 
 
 SMALLEST_IMAGE = 16
-"""Pixels on a side; what is smaller is seldom a picture."""
+"""Pixels on a side; smaller arrays are seldom pictures."""
 
 
 def space_recipe(space: gym.Space) -> Recipe:
-    """The recipe for what is under one key of anybody's observation: a picture or a vector of floats.
+    """Find the recipe for one key of any observation: a picture or a vector of floats.
 
-    Raises ValueError saying why if it is neither.
+    Raises InputError saying why if it is neither.
     """
     shape, dtype = space.shape or (), space.dtype
     if not isinstance(space, gym.spaces.Box):
@@ -84,17 +88,17 @@ def space_recipe(space: gym.Space) -> Recipe:
             if isinstance(space, gym.spaces.Text)
             else ""
         )
-        raise ValueError(
+        raise InputError(
             f"a {type(space).__name__} is neither a picture nor a vector of floats{hint}"
         )
     if dtype == np.uint8 and len(shape) == 3 and shape[-1] == 3:
         if min(shape[:2]) < SMALLEST_IMAGE:
-            raise ValueError(
-                f"a picture of {shape[0]} x {shape[1]} is smaller than {SMALLEST_IMAGE} x {SMALLEST_IMAGE}"
+            raise InputError(
+                f"a picture of {shape[0]} x {shape[1]} is smaller than {SMALLEST_IMAGE} x"
+                f" {SMALLEST_IMAGE}"
             )
-        halvings = max(
-            2, math.ceil(math.log2(min(shape[:2]) / 6))
-        )  # down to feature maps of 6 x 6 or less
+        # down to feature maps of 6 x 6 or less
+        halvings = max(2, math.ceil(math.log2(min(shape[:2]) / 6)))
         channels = (16, 24, *[48] * (halvings - 2)) if halvings > 3 else (24, 48, 48)[:halvings]
         size = shape[0] if shape[0] == shape[1] else shape[:2]
         return Recipe(
@@ -105,6 +109,7 @@ def space_recipe(space: gym.Space) -> Recipe:
     if np.issubdtype(dtype, np.floating) and len(shape) == 1:
         fit = FitConfig(steps=20_000, batch_size=256, learning_rate=2e-3)
         return Recipe("vector", fit, {"width": shape[0], "latent_width": min(shape[0], 16)})
-    raise ValueError(
-        f"{dtype} of shape {shape} is neither a picture, uint8 of shape (height, width, 3), nor a vector of floats"
+    raise InputError(
+        f"{dtype} of shape {shape} is neither a picture, uint8 of shape (height, width, 3), nor a"
+        " vector of floats"
     )

@@ -1,112 +1,158 @@
-"""Several workspaces of one configuration, trained side by side as one stack."""
+"""Several workspaces of one shape, trained side by side as one stack.
 
-import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+Their parameters lie side by side in tensors with a first axis S, so that each layer is one batched
+matrix product over all models.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
-from torch.utils._pytree import tree_map
+from torch.nn.functional import layer_norm, relu, silu
 
-from gw_agents.workspace.model import GWConfig, Workspace
-from gw_agents.workspace.objective import (
-    Batch,
-    Latents,
-    Objective,
-    Terms,
-    Translator,
-)
+from gw_agents.workspace.model import Codes, GWConfig, Workspace
+from gw_agents.workspace.objective import Batch, BatchViews, Latents, Terms, compute_terms
+
+EPSILON = nn.LayerNorm(1).eps
+
+
+class StackedWorkspace:
+    """S workspaces that encode, fuse and broadcast as one; every tensor has a first axis S."""
+
+    def __init__(self, config: GWConfig, parameters: Mapping[str, Tensor]) -> None:
+        """Hold the stacked parameters of workspaces of one shape, by their names in `Workspace`."""
+        self.config, self.parameters = config, parameters
+        self.modalities = tuple(config.latent_widths)
+        self.log_scale = parameters["log_scale"]
+
+    def encode(self, latents: Latents) -> Codes:
+        """Encode {modality: (S, B, L_d)} into {modality: (S, B, Z)} codes, not yet fused."""
+        return {name: self._apply(f"encoders.{name}", rows) for name, rows in latents.items()}
+
+    def fuse(self, codes: Codes, weights: Tensor) -> Tensor:
+        """Fuse {modality: (S, B, Z)} codes with (S, B, D) weights into (S, B, Z)."""
+        stacked = torch.stack(list(codes.values()), 2)
+        return (stacked * weights.unsqueeze(-1)).sum(2).tanh()
+
+    def enter(self, name: str, latents: Tensor) -> Tensor:
+        """Encode one modality alone into the workspace: (S, B, L_d) -> (S, B, Z)."""
+        return self._apply(f"encoders.{name}", latents).tanh()
+
+    def broadcast(self, z: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Predict the latents of all modalities, or of those named: {modality: (S, B, L_d)}."""
+        names = self.modalities if modalities is None else modalities
+        return {name: self._apply(f"decoders.{name}", z) for name in names}
+
+    def _apply(self, network: str, rows: Tensor) -> Tensor:
+        """Apply the S networks of that name to (S, B, ...) rows."""
+        config = self.config
+        per_hidden_layer = 3 if config.layer_norm else 2  # modules, in `normalized_mlp` and `mlp`
+        for layer in range(config.layers):
+            place = f"{network}.{layer * per_hidden_layer}"
+            rows = self._linear(place, rows)
+            if config.layer_norm:
+                place = f"{network}.{layer * per_hidden_layer + 1}"
+                scale = self.parameters[f"{place}.weight"].unsqueeze(1)
+                shift = self.parameters[f"{place}.bias"].unsqueeze(1)
+                normalized = layer_norm(rows, rows.shape[-1:], eps=EPSILON)
+                rows = silu(torch.addcmul(shift, normalized, scale))
+            else:
+                rows = relu(rows)
+        return self._linear(f"{network}.{config.layers * per_hidden_layer}", rows)
+
+    def _linear(self, place: str, rows: Tensor) -> Tensor:
+        """Apply S linear layers: (S, B, I) -> (S, B, O)."""
+        weight = self.parameters[f"{place}.weight"].transpose(1, 2)
+        return torch.baddbmm(self.parameters[f"{place}.bias"].unsqueeze(1), rows, weight)
 
 
 class Stack(nn.Module):
-    """S workspaces of one configuration, their parameters side by side, with a moving average and the best of it."""
+    """S workspaces of one shape, with a moving average of their weights and its best so far."""
 
     def __init__(self, workspaces: Sequence[Workspace], losses: Mapping[str, float]) -> None:
         """Stack freshly made workspaces, trained on the {name: weight} of the losses."""
         super().__init__()
-        self.size, self.losses = len(workspaces), losses
-        objectives = [Objective(workspace, losses) for workspace in workspaces]
-        parameters, _ = stack_module_state(objectives)
-        self.names = list(parameters)
-        self.now = nn.ParameterList(
-            [nn.Parameter(tensor.detach()) for tensor in parameters.values()]
+        self.config, self.losses = workspaces[0].config, dict(losses)
+        self.names = [name for name, _ in workspaces[0].named_parameters()]
+        own = [dict(workspace.named_parameters()) for workspace in workspaces]
+        stacked = [torch.stack([one[name].detach() for one in own]) for name in self.names]
+        self.weights = nn.ParameterList(stacked)
+        self.averages = _frozen(stacked)
+        self.bests = _frozen(stacked)
+        self.least_error: Tensor
+        self.register_buffer("least_error", torch.full((len(workspaces),), torch.inf))
+
+    def terms(self, batch: Batch, pseudo_targets: Mapping[str, Latents]) -> Terms:
+        """Compute {term: (S,)} of the models, each on its own rows: every tensor is (S, B, ...)."""
+        views = BatchViews(
+            self._view(self.weights), batch.paired, batch.unpaired, batch.weights, pseudo_targets
         )
-        self.skeleton = [
-            copy.deepcopy(objectives[0]).to("meta")
-        ]  # in a list, so that it is no part of the state
-        for index, tensor in enumerate(self.now):
-            self.register_buffer(f"average_{index}", tensor.detach().clone())
-            self.register_buffer(f"best_{index}", tensor.detach().clone())
-        self.least: Tensor
-        self.register_buffer("least", torch.full((self.size,), torch.inf))
+        return compute_terms(views, self.losses)
 
-    def averages(self) -> list[Tensor]:
-        """The moving averages, in the order of `names`."""
-        return [getattr(self, f"average_{index}") for index in range(len(self.names))]
-
-    def bests(self) -> list[Tensor]:
-        """The best averages so far."""
-        return [getattr(self, f"best_{index}") for index in range(len(self.names))]
-
-    def terms(
-        self,
-        batch: Batch,
-        pseudo_targets: Mapping[str, Latents],
-        parameters: Sequence[Tensor] | None = None,
-    ) -> Terms:
-        """{term: (S,)} of the S models, each on its own rows: every tensor of the batch has a first axis S."""
-        named = dict(zip(self.names, self.now if parameters is None else parameters, strict=True))
-        return self._each(
-            self.skeleton[0], named, batch.paired, batch.unpaired, batch.weights, pseudo_targets
-        )
+    def total(self, terms: Terms) -> Tensor:
+        """Add up the weighted terms: (S,) the loss of each model."""
+        return torch.stack([self.losses[name] * term for name, term in terms.items()]).sum(0)
 
     @torch.no_grad()
-    def teach(self, unpaired: Latents) -> dict[str, dict[str, Tensor]]:
-        """What the moving averages make of unpaired rows: {a: {b: (S, B, L_b)}}."""
-        translator = Translator(self.skeleton[0].workspace)
-        named = dict(zip(self.names, self.averages(), strict=True))
-        return self._each(translator, named, dict(unpaired))
-
-    def _each(self, module: nn.Module, named: Mapping[str, Tensor], *inputs: Any) -> Any:
-        """What each model's parameters make of its inputs; every tensor has a first axis S, before and after."""
-
-        def work(own: dict[str, Tensor], *of_one: Any) -> Any:
-            return functional_call(module, own, of_one)
-
-        if self.size > 1:
-            return vmap(work)(dict(named), *inputs)
-        alone = tree_map(
-            lambda tensor: tensor[0], (dict(named), *inputs)
-        )  # plain products are faster than batched ones
-        return tree_map(lambda tensor: tensor.unsqueeze(0), work(*alone))
+    def average_error(self, batch: Batch) -> Tensor:
+        """Compute the (S,) losses of the averages on a batch."""
+        views = BatchViews(
+            self._view(self.averages), batch.paired, batch.unpaired, batch.weights, {}
+        )
+        return self.total(compute_terms(views, self.losses))
 
     @torch.no_grad()
-    def follow(self, decay: float) -> None:
+    def translate_with_average(self, unpaired: Latents) -> dict[str, dict[str, Tensor]]:
+        """Translate unpaired rows by the moving averages: {a: {b: (S, B, L_b)}}."""
+        teacher = self._view(self.averages)
+        return {
+            a: teacher.broadcast(teacher.enter(a, rows), [b for b in unpaired if b != a])
+            for a, rows in unpaired.items()
+        }
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
         """Move the averages toward the present weights."""
-        torch._foreach_lerp_(self.averages(), [tensor.detach() for tensor in self.now], 1.0 - decay)
+        torch._foreach_lerp_(list(self.averages), list(self.weights), 1.0 - decay)
 
     @torch.no_grad()
-    def keep_best(self, error: Tensor | None) -> None:
-        """Keep the averages of the models whose (S,) error is the least so far; all of them if there is no error."""
-        better = (
-            torch.ones(self.size, dtype=torch.bool)
-            if error is None
-            else error.cpu() < self.least.cpu()
-        )
-        if error is not None:
-            self.least.copy_(torch.where(better.to(error.device), error, self.least))
-        for best, average in zip(self.bests(), self.averages(), strict=True):
-            best[better] = average[better]
+    def keep_best(self, error: Tensor | None = None) -> None:
+        """Keep the averages of the models whose (S,) error is the least so far, or of all."""
+        if error is None:
+            better = torch.ones_like(self.least_error, dtype=torch.bool)
+        else:
+            better = error < self.least_error
+            self.least_error.copy_(torch.where(better, error, self.least_error))
+        for best, average in zip(self.bests, self.averages, strict=True):
+            is_better = better.view(-1, *[1] * (best.ndim - 1))
+            best.copy_(torch.where(is_better, average, best))
 
-    def workspaces(self, config: GWConfig) -> list[Workspace]:
-        """The best weights as S workspaces, frozen."""
+    def clip_gradients(self, parameters: list[nn.Parameter], largest: float) -> Tensor:
+        """Clip each model's gradient to the norm `largest`. Returns the () largest norm before."""
+        models = len(self.least_error)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        squares = [gradient.reshape(models, -1).square().sum(1) for gradient in gradients]
+        norms = torch.stack(squares).sum(0).sqrt()  # (S,)
+        factors = (largest / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
+        return norms.max()
+
+    def best_workspaces(self) -> list[Workspace]:
+        """Return the best weights as S workspaces, frozen."""
         found = []
-        for row in range(self.size):
-            objective = Objective(Workspace(config), self.losses)
-            own = {
-                name: best[row].clone() for name, best in zip(self.names, self.bests(), strict=True)
-            }
-            objective.load_state_dict(own)
-            found.append(objective.workspace.requires_grad_(False).eval())
+        for row in range(len(self.least_error)):
+            workspace = Workspace(self.config)
+            best = zip(self.names, self.bests, strict=True)
+            workspace.load_state_dict({name: tensor[row].clone() for name, tensor in best})
+            found.append(workspace.requires_grad_(False).eval())
         return found
+
+    def _view(self, tensors: Iterable[Tensor]) -> StackedWorkspace:
+        """View a list of parameters as workspaces."""
+        return StackedWorkspace(self.config, dict(zip(self.names, tensors, strict=True)))
+
+
+def _frozen(tensors: Sequence[Tensor]) -> nn.ParameterList:
+    """Copy tensors into parameters that no optimizer changes."""
+    return nn.ParameterList(nn.Parameter(tensor.clone(), requires_grad=False) for tensor in tensors)

@@ -1,8 +1,8 @@
-"""Where a workspace meets its losses: batches of latents in, named loss terms out; and one workspace or many trained.
+"""Train workspaces on the latents of frozen domain modules, one or many at a time.
 
-Models that differ only in their seed and their pairs are trained as one stack: their parameters lie side by side, and
-`torch.func.vmap` turns every matrix product into a batched one. A model draws its weights and batches from its own
-seed, so that it is the same alone and in any stack, up to rounding.
+Models that differ only in their seed and their pairs are trained as one stack. A model draws its
+weights and batches from its own seed and clips its own gradient, so it is the same alone and in any
+stack, up to rounding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,34 +13,59 @@ import torch
 from torch import Tensor
 
 from gw_agents.learning.loop import FitConfig, fit, seed_torch
+from gw_agents.learning.sampler import BatchSampler, Needs, held_out_batch
 from gw_agents.learning.stack import Stack
 from gw_agents.workspace.losses import PAIRED_LOSSES, PRESETS
 from gw_agents.workspace.model import GWConfig, Workspace
-from gw_agents.workspace.objective import Batch, Latents, Terms, check_losses, random_weights
+from gw_agents.workspace.objective import Batch, Latents, Terms, check_losses
+from gw_envs.errors import InputError, check_number, check_whole
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How workspaces are trained: the same for every model that is compared."""
+    """How workspaces are trained: the same for all models that are compared."""
 
     fit: FitConfig
-    """Steps, batch size (of paired rows and of unpaired ones, each), learning rate."""
+    """Steps, learning rate, and the batch size of paired and of unpaired rows, each."""
     held_out: float = 0.0
-    """Fraction of the pairs that is not learned from but watched, to keep the best weights; 0 keeps the last."""
+    """Fraction of the pairs kept out of training to pick the best weights; 0 keeps the last."""
     check_every: int = 100
     """Steps between two looks at the held-out pairs."""
-    averaging: float = 0.99
-    """Decay of the moving average of the weights: the teacher of back-translation, and what is kept in the end."""
-    most_held_out: int = 1000
-    """Held-out pairs looked at, at most."""
+    ema_decay: float = 0.99
+    """Decay of the moving average of the weights, which back-translates and is returned."""
+    max_held_out: int = 1000
+    """Largest number of held-out pairs looked at."""
     back_translation_from: float = 0.1
     """Fraction of the steps before back-translation begins."""
     losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
     """Weight of each loss, by its name in `gw_agents.workspace.losses.LOSSES`."""
 
     def __post_init__(self) -> None:
-        """Raise InputError on an unknown loss or a weight that is not positive."""
+        """Raise InputError on an unknown loss or a number that makes no sense."""
         check_losses(self.losses)
+        check_number("held_out", self.held_out, 0.0, 1.0)
+        check_whole("check_every", self.check_every, 1)
+        check_number("ema_decay", self.ema_decay, 0.0, 1.0)
+        check_whole("max_held_out", self.max_held_out, 1)
+        check_number("back_translation_from", self.back_translation_from, 0.0, 1.0)
+
+
+def train_workspace(
+    config: GWConfig,
+    latents: Latents,
+    plan: TrainingPlan,
+    pairs: Tensor | None = None,
+    run_dir: Path | None = None,
+    label: str | None = None,
+) -> Workspace:
+    """Train one workspace, from the seed in `plan.fit`; arguments as for `train_workspaces`.
+
+    `pairs` are (N,) rows of matched scenes; None if all scenes are matched.
+    """
+    if pairs is None:
+        pairs = torch.arange(len(next(iter(latents.values()))))
+    (workspace,) = train_workspaces(config, latents, [pairs], [plan.fit.seed], plan, run_dir, label)
+    return workspace
 
 
 def train_workspaces(
@@ -56,18 +81,20 @@ def train_workspaces(
 
     Args:
         config: their shape.
-        latents: {modality: (M, L_d)}, row i of each from scene i; unpaired rows are drawn from all of them.
-        pairs: for each seed (N,) row numbers of the scenes whose modalities may be matched; N the same for all.
+        latents: {modality: (M, L_d)}, row i of each from scene i. Unpaired rows are drawn from all.
+        pairs: for each seed (N,) rows of the scenes whose modalities may be matched; N is the same
+            for all.
         seeds: of weights and batches.
-        plan: on what losses and how to train.
-        run_dir: where checkpoints and logs go, if anywhere.
-        label: what the progress bar says; None for no bar.
+        plan: the losses, and how to train.
+        run_dir: folder of checkpoints and logs; None writes nothing.
+        label: text of the progress bar; None shows no bar.
 
     Returns:
         The workspaces, frozen, in evaluation mode, on the latents' device.
 
     Raises:
-        ValueError: fewer than two modalities, no pairs for losses that need them, or pairs that are no rows.
+        InputError: fewer than two modalities, no pairs for losses that need them, or pairs that are
+            no rows.
     """
     check_pairs(config, plan.losses, latents, pairs, seeds)
     device = next(iter(latents.values())).device
@@ -76,31 +103,43 @@ def train_workspaces(
         seed_torch(seed)
         models.append(Workspace(config))
     stack = Stack(models, plan.losses).to(device)
-    draw = Draws(latents, torch.stack(list(pairs)), seeds, plan)
-    watched = draw.watched()
-
-    def keep_best() -> None:
-        error = None
-        if watched is not None:
-            error = _total(plan.losses, stack.terms(watched, {}, stack.averages())).detach()
-        stack.keep_best(error)
+    sampler, held_out = _split(latents, torch.stack(list(pairs)).to(device), seeds, plan)
 
     def step_loss(step: int, progress: float) -> tuple[Tensor, Terms]:
-        batch = draw(step)
-        late = "back_translation" in plan.losses and progress >= plan.back_translation_from
-        terms = stack.terms(batch, stack.teach(batch.unpaired) if late else {})
-        return _total(plan.losses, terms).sum(), {name: term.mean() for name, term in terms.items()}
+        batch, pseudo_targets = sampler(step), {}
+        if "back_translation" in plan.losses and progress >= plan.back_translation_from:
+            pseudo_targets = stack.translate_with_average(batch.unpaired)
+        terms = stack.terms(batch, pseudo_targets)
+        return stack.total(terms).sum(), {name: term.mean() for name, term in terms.items()}
 
     def after_step(done: int) -> None:
-        finished = done == plan.fit.steps
-        stack.follow(plan.averaging if finished else min(plan.averaging, done / (done + 10)))
-        if finished or (done % plan.check_every == 0 and watched is not None):
-            keep_best()
+        is_last = done == plan.fit.steps
+        stack.update_average(plan.ema_decay if is_last else min(plan.ema_decay, done / (done + 10)))
+        if held_out is not None and (is_last or done % plan.check_every == 0):
+            stack.keep_best(stack.average_error(held_out))
+        elif is_last:
+            stack.keep_best()
 
-    if watched is not None:
-        keep_best()
-    fit(stack, step_loss, plan.fit, run_dir, label, after_step)
-    return [workspace.to(device) for workspace in stack.workspaces(config)]
+    if held_out is not None:
+        stack.keep_best(stack.average_error(held_out))
+    fit(stack, step_loss, plan.fit, run_dir, label, after_step, clip=stack.clip_gradients)
+    return [workspace.to(device) for workspace in stack.best_workspaces()]
+
+
+def _split(
+    latents: Latents, pairs: Tensor, seeds: Sequence[int], plan: TrainingPlan
+) -> tuple[BatchSampler, Batch | None]:
+    """Split (S, N) pairs into the batches to train on and the held-out batch, if there is one."""
+    names = plan.losses.keys()
+    needs = Needs(
+        batch_size=plan.fit.batch_size,
+        paired=bool(PAIRED_LOSSES & names),
+        unpaired=bool(names - PAIRED_LOSSES),
+        weights="broadcast" in names,
+    )
+    count = round(plan.held_out * pairs.shape[1]) if needs.paired else 0
+    sampler = BatchSampler(latents, pairs[:, count:], seeds, needs)
+    return sampler, held_out_batch(latents, pairs[:, : min(count, plan.max_held_out)])
 
 
 def check_pairs(
@@ -110,87 +149,29 @@ def check_pairs(
     pairs: Sequence[Tensor],
     seeds: Sequence[int],
 ) -> None:
-    """ValueError with one sentence unless the data fit the configuration; see `train_workspaces`."""
-    if len(latents) < 2 or dict(config.latent_widths) != {
-        name: rows.shape[1] for name, rows in latents.items()
-    }:
-        held = {name: rows.shape[1] for name, rows in latents.items()}
-        raise ValueError(
-            f"latents of widths {held} for a workspace of {dict(config.latent_widths)}: they must agree, two or more"
+    """Raise InputError unless the data fit the configuration; see `train_workspaces`."""
+    widths = {name: rows.shape[1] for name, rows in latents.items()}
+    if len(widths) < 2 or dict(config.latent_widths) != widths:
+        raise InputError(
+            f"latents of widths {widths} for a workspace of {dict(config.latent_widths)}: they must"
+            " agree, two or more"
         )
     counts, scenes = {len(rows) for rows in pairs}, len(next(iter(latents.values())))
     if len(pairs) != len(seeds) or len(counts) != 1:
-        raise ValueError(
-            f"{len(pairs)} sets of {sorted(counts)} pairs for {len(seeds)} seeds: give one of equal size each"
+        raise InputError(
+            f"{len(pairs)} sets of {sorted(counts)} pairs for {len(seeds)} seeds: give one of equal"
+            " size each"
         )
+    (count,) = counts
     needing = sorted(PAIRED_LOSSES & losses.keys())
-    if not max(counts) and needing:
-        raise ValueError(
+    if not count and needing:
+        raise InputError(
             f"there are no pairs, and {', '.join(needing)} cannot do without: give at least one"
         )
-    if max(counts) > scenes or any(
-        len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < scenes for rows in pairs
-    ):
-        raise ValueError(
-            f"{max(counts):,} pairs were asked for, of {scenes:,} scenes: ask for at most so many"
+    if count > scenes:
+        raise InputError(
+            f"{count:,} pairs were asked for, of {scenes:,} scenes: ask for at most so many"
         )
-
-
-def _total(losses: Mapping[str, float], terms: Terms) -> Tensor:
-    """The weighted sum of the terms: the loss that is minimised."""
-    return torch.stack([losses[name] * term for name, term in terms.items()]).sum(0)
-
-
-class Draws:
-    """The batches of a stack: each a function of its models' seeds and the step."""
-
-    def __init__(
-        self,
-        latents: Latents,
-        pairs: Tensor,
-        seeds: Sequence[int],
-        plan: TrainingPlan,
-    ) -> None:
-        """Keep back the held-out pairs; `pairs` is (S, N), the rest as for `train_workspaces`."""
-        self.latents, self.seeds, self.plan = latents, seeds, plan
-        kept = round(plan.held_out * pairs.shape[1])
-        self.held_out, self.pairs = pairs[:, :kept], pairs[:, kept:]
-        self.needs_pairs = bool(PAIRED_LOSSES & plan.losses.keys())
-        self.needs_unpaired = bool(plan.losses.keys() - PAIRED_LOSSES)
-        self.scenes = len(next(iter(latents.values())))
-
-    def __call__(self, step: int) -> Batch:
-        """The batch of a step, every tensor (S, B, ...)."""
-        count, names = self.plan.fit.batch_size, tuple(self.latents)
-        matched, unmatched, weights = [], [], []
-        for row, seed in enumerate(self.seeds):
-            seed_torch(seed, step)
-            if self.needs_pairs:
-                matched.append(self.pairs[row, torch.randint(self.pairs.shape[1], (count,))])
-            if self.needs_unpaired:
-                unmatched.append(torch.randint(self.scenes, (len(names), count)))
-            weights.append(
-                random_weights(count, len(names))
-                if "broadcast" in self.plan.losses
-                else torch.zeros(())
-            )
-        paired = self._rows(torch.stack(matched)) if matched else {}
-        rows = torch.stack(unmatched) if unmatched else torch.empty(0)  # (S, D, B)
-        unpaired = {
-            name: self.latents[name][rows[:, place]]
-            for place, name in enumerate(names)
-            if unmatched
-        }
-        return Batch(paired, unpaired, torch.stack(weights).to(self.latents[names[0]].device))
-
-    def watched(self) -> Batch | None:
-        """The held-out pairs as a batch without unpaired rows; None if nothing is held out."""
-        if not self.needs_pairs or not self.held_out.shape[1]:
-            return None
-        seed_torch(0)
-        rows = self.held_out[:, : self.plan.most_held_out]
-        weights = random_weights(rows.shape[1], len(self.latents)).expand(len(rows), -1, -1)
-        return Batch(self._rows(rows), {}, weights.to(rows.device))
-
-    def _rows(self, rows: Tensor) -> dict[str, Tensor]:
-        return {name: values[rows] for name, values in self.latents.items()}
+    for rows in pairs:
+        if count and not 0 <= int(rows.min()) <= int(rows.max()) < scenes:
+            raise InputError(f"pairs must be rows of the latents, from 0 to {scenes - 1}")

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 MAX_LOG_SCALE = math.log(100.0)
 """Upper bound of the logarithm of the inverse temperature, as in CLIP."""
@@ -52,47 +52,49 @@ class Views(Protocol):
         """{b: (B, L_b)} every modality decoded from the fusion of the paired rows with random
         weights."""
 
-    @property
-    def unpaired_translations(self) -> Mapping[str, Mapping[str, Tensor]]:
-        """{a: {b: (B, L_b)}} the unpaired rows of a decoded as every modality b, a itself
-        included."""
+    def unpaired_translation(self, a: str, b: str) -> Tensor:
+        """(B, L_b) the unpaired rows of a decoded as modality b, which may be a itself."""
 
     def back(self, visited: str, latents: Tensor, origin: str) -> Tensor:
         """Translate (B, L) latents of `visited` into `origin`."""
 
 
 def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error over batch and components; (B, L), (B, L) -> (), in squared standard
-    deviations."""
-    if predicted.shape != target.shape or predicted.ndim != 2:
+    """Compute the mean squared error over batch and components, in squared standard deviations.
+
+    Leading axes, of models trained side by side, stay: (..., B, L), (..., B, L) -> (...).
+    """
+    if predicted.shape != target.shape or predicted.ndim < 2:
         raise ValueError(
-            f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}:"
-            " both must be (B, L)"
+            f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}: both must be"
+            " (B, L)"
         )
-    return (predicted - target).square().mean()
+    return (predicted - target).square().mean((-2, -1))
 
 
 def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE between matched codes (Radford et al., arXiv 2103.00020).
+    """Compute the symmetric InfoNCE between matched codes (Radford et al., arXiv 2103.00020).
 
     Args:
-        codes_a: (B, Z) codes of one modality.
-        codes_b: (B, Z) codes of another; row i belongs to row i of `codes_a`.
-        log_scale: () logarithm of the inverse temperature; values above log 100 count as log 100.
+        codes_a: (..., B, Z) codes of one modality.
+        codes_b: (..., B, Z) codes of another; row i belongs to row i of `codes_a`.
+        log_scale: (...) logarithm of the inverse temperature; values above log 100 count as that.
 
     Returns:
-        () the mean of the cross-entropies of finding b among all b given a, and a among all a given
-        b.
+        (...) the mean of the cross-entropies of finding b among all b given a, and a among all a
+        given b.
     """
-    if codes_a.shape != codes_b.shape or codes_a.ndim != 2:
+    if codes_a.shape != codes_b.shape or codes_a.ndim < 2:
         raise ValueError(
-            f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}:"
-            " both must be (B, Z)"
+            f"codes of shapes {tuple(codes_a.shape)} and {tuple(codes_b.shape)}: both must be"
+            " (B, Z)"
         )
-    scale = log_scale.clamp(max=MAX_LOG_SCALE).exp()
-    similarity = scale * normalize(codes_a, dim=-1) @ normalize(codes_b, dim=-1).T  # (B, B)
-    matched = torch.arange(len(codes_a), device=codes_a.device)
-    return 0.5 * (cross_entropy(similarity, matched) + cross_entropy(similarity.T, matched))
+    scale = log_scale.clamp(max=MAX_LOG_SCALE).exp()[..., None, None]
+    a, b = normalize(codes_a, dim=-1) * scale, normalize(codes_b, dim=-1)
+    similarity = a @ b.mT  # (..., B, B)
+    matched = (a * b).sum(-1)
+    given_a, given_b = similarity.logsumexp(-1), similarity.logsumexp(-2)
+    return (0.5 * (given_a + given_b) - matched).mean(-1)
 
 
 def broadcast(predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
@@ -101,13 +103,15 @@ def broadcast(predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) ->
         raise ValueError(
             f"modalities {sorted(predicted)} were decoded where {sorted(targets)} are known"
         )
-    return torch.stack([squared_error(predicted[name], targets[name]) for name in predicted]).mean()
+    return torch.stack([squared_error(predicted[name], targets[name]) for name in predicted]).mean(
+        0
+    )
 
 
 def _translation_term(views: Views) -> Tensor:
     made, targets = views.translations, views.paired
     errors = [squared_error(made[a][b], targets[b]) for a, b in permutations(targets, 2)]
-    return torch.stack(errors).mean()
+    return torch.stack(errors).mean(0)
 
 
 def _broadcast_term(views: Views) -> Tensor:
@@ -117,21 +121,22 @@ def _broadcast_term(views: Views) -> Tensor:
 def _contrastive_term(views: Views) -> Tensor:
     codes = views.exclusive
     errors = [contrastive(codes[a], codes[b], views.log_scale) for a, b in combinations(codes, 2)]
-    return torch.stack(errors).mean()
+    return torch.stack(errors).mean(0)
 
 
 def _demi_cycle_term(views: Views) -> Tensor:
-    made = views.unpaired_translations
-    return torch.stack([squared_error(made[a][a], views.unpaired[a]) for a in made]).mean()
+    errors = [
+        squared_error(views.unpaired_translation(a, a), rows) for a, rows in views.unpaired.items()
+    ]
+    return torch.stack(errors).mean(0)
 
 
 def _cycle_term(views: Views) -> Tensor:
-    made = views.unpaired_translations
     errors = [
-        squared_error(views.back(b, made[a][b], a), views.unpaired[a])
-        for a, b in permutations(made, 2)
+        squared_error(views.back(b, views.unpaired_translation(a, b), a), views.unpaired[a])
+        for a, b in permutations(views.unpaired, 2)
     ]
-    return torch.stack(errors).mean()
+    return torch.stack(errors).mean(0)
 
 
 def _back_translation_term(views: Views) -> Tensor:
@@ -140,7 +145,7 @@ def _back_translation_term(views: Views) -> Tensor:
         for a, translations in views.pseudo_targets.items()
         for b, rows in translations.items()
     ]
-    return torch.stack(errors).mean()
+    return torch.stack(errors).mean(0)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Compute the loss terms of one workspace: batches of latents in, named terms out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -67,13 +68,30 @@ class Batch:
     """(B, D) fusion weights for the broadcast of the paired rows."""
 
 
+class Broadcaster(Protocol):
+    """What losses need of a workspace, or of several side by side (see `Workspace`)."""
+
+    @property
+    def log_scale(self) -> Tensor: ...
+
+    def encode(self, latents: Latents) -> Codes: ...
+
+    def fuse(self, codes: Codes, weights: Tensor) -> Tensor: ...
+
+    def enter(self, name: str, latents: Tensor) -> Tensor: ...
+
+    def broadcast(
+        self, z: Tensor, modalities: Iterable[str] | None = None
+    ) -> dict[str, Tensor]: ...
+
+
 class BatchViews:
     """One batch as one workspace sees it (see `gw_agents.workspace.losses.Views`); each view is
     computed once."""
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: Broadcaster,
         paired: Latents,
         unpaired: Latents,
         weights: Tensor,
@@ -100,13 +118,13 @@ class BatchViews:
         return self.workspace.broadcast(self.workspace.fuse(self.codes, self.weights))
 
     @cached_property
-    def unpaired_translations(self) -> Mapping[str, Latents]:
-        """{a: {b: (B, L_b)}} the unpaired rows of a decoded as every modality b, a itself
-        included."""
-        return {
-            a: self.workspace.broadcast(self.workspace.enter(a, rows))
-            for a, rows in self.unpaired.items()
-        }
+    def unpaired_codes(self) -> Latents:
+        """{modality: (B, Z)} workspace vectors of the unpaired rows, from each modality alone."""
+        return {name: self.workspace.enter(name, rows) for name, rows in self.unpaired.items()}
+
+    def unpaired_translation(self, a: str, b: str) -> Tensor:
+        """Decode the unpaired rows of a as modality b, which may be a itself: (B, L_b)."""
+        return self.workspace.broadcast(self.unpaired_codes[a], [b])[b]
 
     def back(self, visited: str, latents: Tensor, origin: str) -> Tensor:
         """Translate (B, L) latents of `visited` into `origin`."""
@@ -141,25 +159,13 @@ class Objective(nn.Module):
                 teacher.
         """
         views = BatchViews(self.workspace, paired, unpaired, weights, pseudo_targets)
-        terms = {}
-        for name, loss in LOSSES.items():
-            if name in self.losses and getattr(views, loss.reads):
-                terms[name] = loss.term(views)
-        return terms
+        return compute_terms(views, self.losses)
 
 
-class Translator(nn.Module):
-    """Every translation of single modalities: {a: (B, L_a)} -> {a: {b: (B, L_b)}}."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        """Hold the workspace that translates."""
-        super().__init__()
-        self.workspace = workspace
-
-    def forward(self, latents: Latents) -> dict[str, dict[str, Tensor]]:
-        """Translate each modality's rows into every other modality."""
-        gw = self.workspace
-        return {
-            a: gw.broadcast(gw.enter(a, rows), [b for b in latents if b != a])
-            for a, rows in latents.items()
-        }
+def compute_terms(views: BatchViews, losses: Iterable[str]) -> Terms:
+    """Compute the unweighted terms of the named losses that the batch has data for."""
+    terms = {}
+    for name, loss in LOSSES.items():
+        if name in losses and getattr(views, loss.reads):
+            terms[name] = loss.term(views)
+    return terms
