@@ -209,6 +209,7 @@ class ProgressCallback(BaseCallback):
                 self._try(lambda: self.state.save(self.model))
 
     def _on_training_end(self) -> None:
+        self._show_recent_episodes()
         with self._pause():
             pass
 

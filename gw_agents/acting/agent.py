@@ -96,6 +96,12 @@ def _workspace(spec: AgentSpec, device: str, gw: GlobalWorkspace | None) -> Glob
             )
         gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
     check_scene(gw, spec.scene)
+    if spec.layout != "fixed" and spec.weights is None:
+        warnings.warn(
+            f"the weights shipped for {gw.scene_name} were trained on the layout 'fixed', and the agent is for the layout"
+            f" {spec.layout!r}: train a workspace on it for good results",
+            stacklevel=4,
+        )
     return gw
 
 
