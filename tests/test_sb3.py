@@ -176,6 +176,36 @@ def test_episodes_are_counted():
     assert infos[1]["episode"]["r"] == pytest.approx(total[1], abs=1e-5)
 
 
+def test_a_method_acts_on_the_rows_that_are_named():
+    venv = make_vec("simple_shapes", n_envs=3, seed=0, modalities=("attributes",))
+    before = venv.reset()["attributes"]
+    ((observation, info),) = venv.env_method("reset", indices=[2])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[:2], before[:2])
+    assert not np.array_equal(now[2], before[2])
+    assert np.array_equal(observation["attributes"], now[2])
+    assert info["is_success"] == False  # noqa: E712 - a NumPy bool
+    (state,) = venv.get_attr("state", [2])
+    assert len(state) == 1
+    assert np.array_equal(venv.batch.core.observe(state)["attributes"][0], now[2])
+
+
+def test_rows_go_back_to_snapshots():
+    venv = make_vec("simple_shapes", n_envs=3, seed=0, modalities=("attributes",))
+    before = venv.reset()["attributes"]
+    first, second = venv.env_method("get_state", indices=[0, 1])
+    venv.step(np.array([0, 1, 2]))
+    moved = venv.batch.core.observe()["attributes"]
+    venv.env_method("set_state", first, indices=[0])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[0], before[0])
+    assert np.array_equal(now[1:], moved[1:])
+    venv.env_method("set_state", second, indices=[0, 2])
+    now = venv.batch.core.observe()["attributes"]
+    assert np.array_equal(now[[0, 2]], before[[1, 1]])
+    assert np.array_equal(now[1], moved[1])
+
+
 def test_what_belongs_to_all_rows_is_not_done_to_some():
     venv = make_vec("simple_shapes", n_envs=3)
     with pytest.raises(InputError, match="'render_size' belongs to all rows"):
@@ -184,3 +214,11 @@ def test_what_belongs_to_all_rows_is_not_done_to_some():
         venv.env_method("close", indices=[1])
     venv.set_attr("render_size", 100)
     assert venv.get_attr("render_size", [0, 1]) == [100, 100]
+
+
+def test_options_reach_the_environments():
+    venv = make_vec("simple_shapes", n_envs=2, seed=0, modalities=("attributes",))
+    venv.reset()
+    venv.set_options({"state": {"x": 12.0}})
+    venv.reset()
+    assert venv.get_attr("state", [1])[0].x == [12.0]
