@@ -32,17 +32,24 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self.elapsed)
 
-    def __getitem__(self, row: int) -> Self:
-        """Return one row as a snapshot of one scene."""
-        rows = np.arange(len(self))[row].reshape(1)
-        return self.rows(rows)
-
-    def rows(self, rows: NDArray[np.int64]) -> Self:
-        """Return the rows of an index array, which may repeat rows."""
+    def __getitem__(self, rows: Any) -> Self:
+        """Return the rows of an index, slice, mask or index array, as a snapshot."""
+        numbers = np.arange(len(self))[rows].reshape(-1)
         return type(self)(
-            self.scenes[rows],
-            self.elapsed[rows],
-            self.done[rows],
-            [self.generators[row] for row in rows],
-            [self.contacts[row] for row in rows],
+            self.scenes[numbers],
+            self.elapsed[numbers],
+            self.done[numbers],
+            [self.generators[number] for number in numbers],
+            [self.contacts[number] for number in numbers],
         )
+
+    def with_rows(self, rows: NDArray[np.int64], other: Self) -> Self:
+        """Return a copy in which `rows` are replaced by the rows of `other`, or by its only one."""
+        sources = np.broadcast_to(np.arange(len(other)), len(rows))
+        elapsed, done = self.elapsed.copy(), self.done.copy()
+        elapsed[rows], done[rows] = other.elapsed, other.done
+        generators, contacts = list(self.generators), list(self.contacts)
+        for row, source in zip(rows, sources, strict=True):
+            generators[row], contacts[row] = other.generators[source], other.contacts[source]
+        scenes = self.scenes.with_rows(rows, other.scenes)
+        return type(self)(scenes, elapsed, done, generators, contacts)

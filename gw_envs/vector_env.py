@@ -232,7 +232,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
                 f"the snapshot holds {len(state)} scenes: give one, or {self.num_envs}"
             )
         if len(state) < self.num_envs:
-            state = state.rows(np.zeros(self.num_envs, np.int64))
+            state = state[np.zeros(self.num_envs, np.int64)]
         self.core.restore(state)
         self.closed = False
         self._done = state.done.copy()

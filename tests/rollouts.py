@@ -1,4 +1,4 @@
-"""What several test files share: seeded random rollouts, and digests that only what is equal to the bit shares."""
+"""Seeded random rollouts, and digests that are equal only for values equal to the bit."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,35 +29,35 @@ def feed(sha: Any, thing: Any) -> None:
 
 
 def digest(*things: Any) -> str:
-    """A short name for values; equal if and only if they are."""
+    """Return a short hash of values, equal if and only if they are."""
     sha = hashlib.sha256()
     feed(sha, things)
     return sha.hexdigest()[:16]
 
 
 def rollout(env: gym.Env, steps: int, seed: int) -> list[str]:
-    """The digests of every reset and step of a seeded random policy; episodes that end are followed by others."""
+    """Return the digests of all resets and steps of a seeded random policy, episode after episode."""
     rng = np.random.default_rng(seed)
-    found = [digest(*env.reset(seed=seed))]
+    trace = [digest(*env.reset(seed=seed))]
     for _ in range(steps):
         outcome = env.step(random_action(env, rng))
-        found.append(digest(*outcome))
+        trace.append(digest(*outcome))
         if outcome[2] or outcome[3]:
-            found.append(digest(*env.reset()))
-    return found
+            trace.append(digest(*env.reset()))
+    return trace
 
 
 def vector_rollout(env: gym.vector.VectorEnv, steps: int, seed: int) -> list[str]:
-    """The same for a vector environment."""
+    """Return the digests of a reset and of all steps of a seeded random policy in a batch."""
     rng = np.random.default_rng(seed)
-    found = [digest(*env.reset(seed=seed))]
+    trace = [digest(*env.reset(seed=seed))]
     for _ in range(steps):
-        found.append(digest(*env.step(random_action(env, rng))))
-    return found
+        trace.append(digest(*env.step(random_action(env, rng))))
+    return trace
 
 
 def random_action(env: Any, rng: np.random.Generator) -> Any:
-    """An action for every environment, from a generator of the test's own."""
+    """Draw an action for every environment from the test's own generator."""
     space = env.action_space
     if np.issubdtype(space.dtype, np.integer):
         return rng.integers(6, size=space.shape) if space.shape else int(rng.integers(6))
@@ -65,7 +65,7 @@ def random_action(env: Any, rng: np.random.Generator) -> Any:
 
 
 def rollout_of(env_id: str, steps: int, seed: int, **arguments: Any) -> list[str]:
-    """`rollout` in an environment of its own: for other processes, which import this."""
+    """Return the `rollout` of a new environment; other processes import this."""
     assert env_id in gw_envs.ENV_IDS
     env = gym.make(env_id, **arguments)
     try:
@@ -75,7 +75,7 @@ def rollout_of(env_id: str, steps: int, seed: int, **arguments: Any) -> list[str
 
 
 def corrupted_rollout_of(env_id: str, steps: int, seed: int, **corruption: Any) -> list[str]:
-    """`rollout` in an environment of its own whose sensors fail."""
+    """Return the `rollout` of a new environment whose sensors fail."""
     env = CorruptObservation(gym.make(env_id), **corruption)
     try:
         return rollout(env, steps, seed)

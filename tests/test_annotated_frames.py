@@ -1,4 +1,4 @@
-"""Frames for people: the caption whole on frames of every size, the goal to be seen on every color."""
+"""Frames for people: whole captions at every size, and a goal that is visible on every color."""
 
 import numpy as np
 import pytest

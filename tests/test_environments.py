@@ -1,4 +1,4 @@
-"""Every registered environment: the checkers, seeds, arguments, rendering, and what wrong input is told."""
+"""Every registered environment: checkers, seeds, arguments, rendering, errors of wrong input."""
 
 import copy
 import multiprocessing
@@ -42,9 +42,8 @@ def test_gymnasium_checker(env_id, arguments, monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_gymnasium(gym.make(env_id, render_mode="rgb_array", **arguments).unwrapped)
-    assert all(
-        "no display" in message for message in messages(caught)
-    )  # the checker tries every render mode
+    # the checker tries every render mode
+    assert all("no display" in message for message in messages(caught))
 
 
 @pytest.mark.torch
@@ -68,17 +67,17 @@ def test_sb3_checker(env_id, actions):
 @every_id
 def test_twins_reseeding_and_interleaving(env_id):
     first, second = gym.make(env_id), gym.make(env_id, actions="discrete")
-    found = rollout(first, STEPS, seed=3)
-    assert rollout(second, STEPS, seed=3) == found
-    assert rollout(first, STEPS, seed=3) == found
-    assert rollout(first, 20, seed=4) != found[:21]
+    expected = rollout(first, STEPS, seed=3)
+    assert rollout(second, STEPS, seed=3) == expected
+    assert rollout(first, STEPS, seed=3) == expected
+    assert rollout(first, 20, seed=4) != expected[:21]
     rngs = [np.random.default_rng(3), np.random.default_rng(5)]
     alone = rollout(gym.make(env_id), 40, seed=5)
     traces = [[digest(*env.reset(seed=seed))] for env, seed in ((first, 3), (second, 5))]
     for _ in range(40):
         for env, rng, trace in zip((first, second), rngs, traces, strict=True):
             trace.append(digest(*env.step(random_action(env, rng))))
-    assert traces == [found[:41], alone[:41]]
+    assert traces == [expected[:41], alone[:41]]
     first.close()
     second.close()
 
@@ -116,8 +115,9 @@ def test_every_combination_of_arguments(env_id, modalities):
             assert {"is_success", "collision"} <= set(info)
             assert ("caption" in info) == ("language" in modalities)
             if "language" in modalities:
-                said = observation["language"]
-                assert info["caption"] == (said if language == "text" else VOCABULARY.decode(said))
+                words = observation["language"]
+                caption = words if language == "text" else VOCABULARY.decode(words)
+                assert info["caption"] == caption
         first = rollout(env, 3, seed=1)
         check_gymnasium(env.unwrapped, skip_render_check=True)
         assert rollout(env, 3, seed=1) == first
@@ -142,15 +142,15 @@ def test_sb3_checker_on_every_combination_of_arguments(env_id, modalities):
 def test_modalities_do_not_change_what_happens(env_id):
     whole, one = gym.make(env_id), [gym.make(env_id, modalities=[name]) for name in MODALITIES]
     rng = np.random.default_rng(0)
-    shown = whole.reset(seed=2)[0]
+    observation = whole.reset(seed=2)[0]
     for name, env in zip(MODALITIES, one, strict=True):
-        assert np.array_equal(env.reset(seed=2)[0][name], shown[name])
+        assert np.array_equal(env.reset(seed=2)[0][name], observation[name])
     for _ in range(30):
         action = random_action(whole, rng)
-        shown, *rest, _ = whole.step(action)
+        observation, *rest, _ = whole.step(action)
         for name, env in zip(MODALITIES, one, strict=True):
             alone, *others, _ = env.step(action)
-            assert np.array_equal(alone[name], shown[name])
+            assert np.array_equal(alone[name], observation[name])
             assert others == rest
     for env in (whole, *one):
         env.close()
@@ -181,8 +181,8 @@ def test_views_draw_no_random_numbers(env_id):
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=0)
     before = copy.deepcopy(env.unwrapped.np_random.bit_generator.state)
-    found = [digest(env.unwrapped.core.observe(), env.render()) for _ in range(2)]
-    assert found[0] == found[1]
+    views = [digest(env.unwrapped.core.observe(), env.render()) for _ in range(2)]
+    assert views[0] == views[1]
     env.step(0)
     assert env.unwrapped.np_random.bit_generator.state == before
     looked, plain = (gym.make(env_id, render_mode=mode) for mode in ("rgb_array", None))
@@ -201,10 +201,10 @@ def test_views_draw_no_random_numbers(env_id):
 @every_id
 def test_the_spec_travels(env_id):
     env = gym.make(env_id, modalities=("attributes",), actions="continuous", max_episode_steps=7)
-    found = rollout(env, 20, seed=1)
+    trace = rollout(env, 20, seed=1)
     for spec in (pickle.loads(pickle.dumps(env.spec)), copy.deepcopy(env.spec)):
         made = gym.make(spec)
-        assert rollout(made, 20, seed=1) == found
+        assert rollout(made, 20, seed=1) == trace
         made.close()
     assert gym.envs.registration.EnvSpec.from_json(env.spec.to_json()).max_episode_steps == 7
     env.close()
@@ -370,6 +370,7 @@ def test_without_pybullet_the_factory_says_what_to_do_and_simple_shapes_works():
 
 
 def test_import_is_light_and_silent():
-    code = "import sys, gw_envs; assert not {'torch', 'pybullet', 'matplotlib', 'stable_baselines3'} & set(sys.modules)"
+    heavy = {"torch", "pybullet", "matplotlib", "stable_baselines3"}
+    code = f"import sys, gw_envs; assert not {heavy} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""

@@ -1,4 +1,4 @@
-"""The Factory's physics, camera and layouts: exact where nothing touches, the same whatever happened before."""
+"""The Factory's physics, camera and layouts: exact in free space, and independent of the past."""
 
 import copy
 import gc
@@ -62,13 +62,13 @@ def rollout(simulation, seed, count=40):
 
 
 def digest(seeds):
-    """One hash of the rollouts of `seeds` in a simulation that is new to each; also run in another process."""
-    found = hashlib.sha256()
+    """Return one hash of the rollouts of `seeds`, each in a new simulation; other processes call it."""
+    sha = hashlib.sha256()
     for seed in seeds:
         fresh = FactorySimulation()
-        found.update(rollout(fresh, seed).tobytes())
+        sha.update(rollout(fresh, seed).tobytes())
         fresh.close()
-    return found.hexdigest()
+    return sha.hexdigest()
 
 
 # Physics.
@@ -143,7 +143,8 @@ def test_history_leaves_no_trace(simulation):
 
 
 def test_another_process_agrees_to_the_bit():
-    code = f"import sys; sys.path.insert(0, {str(asset_path('.').parent)!r}); sys.path.insert(0, {sys.path[0]!r})\n"
+    code = f"import sys; sys.path.insert(0, {str(asset_path('.').parent)!r})\n"
+    code += f"sys.path.insert(0, {sys.path[0]!r})\n"
     code += f"sys.path.insert(0, {__file__.rsplit('/', 1)[0]!r})\n"
     code += "from test_factory_physics import digest; print(digest(range(8)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -200,7 +201,7 @@ def test_running_simulations_are_not_copied(simulation):
 
 
 def crowded(count, seed):
-    """States of which a third stand right behind the crates or the docking station, hidden by them in part."""
+    """Return states; in a third of them the crates or the docking station hide part of the table."""
     rng = np.random.default_rng(seed)
     state = FactoryState.sample(rng, count)
     hidden = rng.integers(2, 4, size=count // 3)

@@ -71,12 +71,12 @@ def test_seeds_that_are_none(env_id):
 @every_id
 def test_an_episode_begins_in_a_given_scene(env_id):
     env = make(env_id)
-    first, told = env.reset(seed=0)
+    first, first_info = env.reset(seed=0)
     snapshot = env.unwrapped.get_state()
     env.step(0)
     for state in (snapshot, snapshot.scenes, snapshot.scenes[0], snapshot.scenes.arrays()):
         again, info = env.reset(seed=5, options={"state": state})
-        assert digest(again, info) == digest(first, told)
+        assert digest(again, info) == digest(first, first_info)
     assert env.unwrapped.core.elapsed.tolist() == [0]
     env.close()
 
@@ -100,11 +100,11 @@ def test_values_that_are_not_given_are_drawn_as_always(env_id):
 @every_id
 def test_values_read_from_attributes_are_a_state(env_id):
     env = make(env_id)
-    shown, _ = env.reset(seed=8)
+    observation, _ = env.reset(seed=8)
     scene = env.unwrapped.core.scene.name
-    values = values_from_attributes(scene, shown["attributes"])
+    values = values_from_attributes(scene, observation["attributes"])
     again, _ = env.reset(seed=1, options={"state": values})
-    assert again["attributes"] == pytest.approx(shown["attributes"], abs=1e-6)
+    assert again["attributes"] == pytest.approx(observation["attributes"], abs=1e-6)
     env.close()
 
 

@@ -1,4 +1,4 @@
-"""Simple Shapes: pictures against the published ones and against geometry, states, attributes, reward."""
+"""Simple Shapes: pictures against published ones and geometry, states, attributes, reward."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -75,9 +75,9 @@ def test_areas_of_the_outlines():
     st.sampled_from([32, 33, 64, 100]),
 )
 def test_coverage_sums_to_the_area(shape, x, y, size, rotation, side):
-    found = coverage(white(shape, x, y, size, rotation), side).sum() * (32 / side) ** 2
+    covered = coverage(white(shape, x, y, size, rotation), side).sum() * (32 / side) ** 2
     edge_pixels = 4 * size * side / 32  # each rounded to 1 / 255
-    assert found == pytest.approx(
+    assert covered == pytest.approx(
         outline_area(shape) * size**2, abs=edge_pixels * (32 / side) ** 2 / 255
     )
 
@@ -86,7 +86,8 @@ def test_coverage_is_exact_where_it_is_known():
     kite = coverage(white(0, 16, 16, 10, 0))
     assert np.abs(kite - kite[:, ::-1]).max() <= 1.01 / 255  # symmetric about its axis
     triangle = coverage(white(2, 16, 16, 10, 0))
-    # Base from (13, 11) to (19, 11), apex at (16, 21): row 20 is the lowest, its sides lean in by 0.3 a row.
+    # Base from (13, 11) to (19, 11), apex at (16, 21): row 20 is the lowest, and the sides lean in
+    # by 0.3 a row.
     assert triangle[20, 14:18] == pytest.approx(np.ones(4))
     assert triangle[20, 13] == pytest.approx(1 - 0.15, abs=1 / 255)
     assert triangle[20, 18] == pytest.approx(1 - 0.15, abs=1 / 255)
@@ -184,9 +185,9 @@ def test_sampling_is_the_published_distribution():
         (state.size, 7, 14),
         (state.shape, 0, 2),
     ):
-        found, counts = np.unique(values, return_counts=True)
-        assert found.tolist() == list(range(low, high + 1))
-        assert counts / len(state) == pytest.approx(1 / len(found), rel=0.15)
+        different, counts = np.unique(values, return_counts=True)
+        assert different.tolist() == list(range(low, high + 1))
+        assert counts / len(state) == pytest.approx(1 / len(different), rel=0.15)
     assert 0 <= state.rotation.min() < 0.001
     assert 2 * np.pi - 0.001 < state.rotation.max() < 2 * np.pi
     lightness = cv2.cvtColor(state.rgb[:, None], cv2.COLOR_RGB2HLS)[:, 0, 1]
@@ -216,9 +217,9 @@ def test_attributes_by_hand():
         np.array([[0, 255, 51]], np.uint8),
         np.array([0]),
     )
-    found = attributes_from_values("simple_shapes", state.arrays())
-    assert found.dtype == np.float32
-    assert found == pytest.approx(np.array([[0, 1, 0, -1, 1, 0, 0, 1, -1, 1, -0.6]]), abs=1e-6)
+    vectors = attributes_from_values("simple_shapes", state.arrays())
+    assert vectors.dtype == np.float32
+    assert vectors == pytest.approx(np.array([[0, 1, 0, -1, 1, 0, 0, 1, -1, 1, -0.6]]), abs=1e-6)
 
 
 def test_attributes_round_trip():

@@ -156,9 +156,14 @@ def test_one_row_of_a_batch_is_a_snapshot_of_its_own(env_id):
     single.set_state(snapshot[2])
     batch.set_state(snapshot[2])  # every row goes on from it
     for action in (0, 1, 2, 4):
-        shown = single.step(action)[0]["attributes"]
+        attributes = single.step(action)[0]["attributes"]
         rows = batch.step(np.full(3, action))[0]["attributes"]
-        assert np.array_equal(rows, np.stack([shown] * 3))
+        assert np.array_equal(rows, np.stack([attributes] * 3))
+    mixed = snapshot.with_rows(np.array([0, 1]), snapshot[2])
+    assert [digest(mixed[row].scenes.arrays()) for row in range(3)] == [
+        digest(snapshot[2].scenes.arrays())
+    ] * 3
+    assert mixed.generators[0] == snapshot.generators[2] != snapshot.generators[0]
     batch.close()
     single.close()
 
@@ -186,7 +191,7 @@ def test_snapshots_that_do_not_fit(env_id):
     with pytest.raises(gym.error.ResetNeeded):
         single.set_state({"rotation": 0.0})
     batch.reset(seed=0)
-    pair = batch.get_state().rows(np.array([0, 1]))
+    pair = batch.get_state()[:2]
     for env in (single, batch):
         with pytest.raises(InputError, match="the snapshot holds 2 scenes"):
             env.set_state(pair)

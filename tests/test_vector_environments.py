@@ -1,4 +1,4 @@
-"""The native vector environments: equal to the bit to as many single ones, in every autoreset mode."""
+"""The native vector environments: equal to the bit to single ones in every autoreset mode."""
 
 import gymnasium as gym
 import numpy as np
@@ -16,18 +16,18 @@ every_id = pytest.mark.parametrize("env_id", ENV_IDS)
 
 
 def mixed_rollout(env: gym.vector.VectorEnv, steps: int, seed: int) -> list[dict]:
-    """What a policy sees that is sometimes the expert, so that rows end at different times, and by success too."""
+    """Return the trace of a policy that is often the expert: rows end at different times."""
     rng = np.random.default_rng(seed)
-    shown, info = env.reset(seed=seed)
-    trace = [{"shown": shown, "info": info}]
-    scene = "simple_shapes" if shown["attributes"].shape[1] == 11 else "factory"
+    observations, info = env.reset(seed=seed)
+    trace = [{"observations": observations, "info": info}]
+    scene = "simple_shapes" if observations["attributes"].shape[1] == 11 else "factory"
     for _ in range(steps):
-        chance, expert = random_action(env, rng), expert_actions(scene, shown["attributes"])
+        chance, expert = random_action(env, rng), expert_actions(scene, observations["attributes"])
         actions = np.where(rng.random(env.num_envs) < 0.85, expert, chance)
-        shown, reward, terminated, truncated, info = env.step(actions)
+        observations, reward, terminated, truncated, info = env.step(actions)
         trace.append(
             {
-                "shown": shown,
+                "observations": observations,
                 "reward": reward,
                 "terminated": terminated,
                 "truncated": truncated,
@@ -107,10 +107,10 @@ def test_sentences_from_other_processes(env_id):
 def test_batches_of_one_and_lists_of_seeds(env_id):
     one, three = gym.make_vec(env_id, num_envs=1), gym.make_vec(env_id, num_envs=3)
     single = gym.make(env_id)
-    shown, info = one.reset(seed=4)
-    alone, told = single.reset(seed=4)
-    assert digest({name: rows[0] for name, rows in shown.items()}) == digest(alone)
-    assert info["caption"][0] == told["caption"]
+    observations, info = one.reset(seed=4)
+    alone, alone_info = single.reset(seed=4)
+    assert digest({name: rows[0] for name, rows in observations.items()}) == digest(alone)
+    assert info["caption"][0] == alone_info["caption"]
     seeded = three.reset(seed=[9, 4, None])[0]
     assert digest({name: rows[1] for name, rows in seeded.items()}) == digest(alone)
     with pytest.raises(ValueError, match="2 seeds were given for 3 environments"):
@@ -125,8 +125,8 @@ def test_spaces_and_truncation(env_id):
         env = gym.make_vec(
             env_id, num_envs=2, modalities=("attributes", "language"), language="text", **arguments
         )
-        shown, _ = env.reset(seed=0)
-        assert env.observation_space.contains(shown)
+        observations, _ = env.reset(seed=0)
+        assert env.observation_space.contains(observations)
         ends = [env.step(np.full(2, step % 2))[2:4] for step in range(length + 1)]
         truncated = [bool(late.all()) for _, late in ends]
         assert truncated == [False] * (length - 1) + [True, False]
