@@ -36,7 +36,7 @@ def digest(*things: Any) -> str:
 
 
 def rollout(env: gym.Env, steps: int, seed: int) -> list[str]:
-    """Return the digests of all resets and steps of a seeded random policy, episode after episode."""
+    """Return the digests of all resets and steps of a seeded random policy, over episodes."""
     rng = np.random.default_rng(seed)
     trace = [digest(*env.reset(seed=seed))]
     for _ in range(steps):

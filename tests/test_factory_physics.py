@@ -62,7 +62,7 @@ def rollout(simulation, seed, count=40):
 
 
 def digest(seeds):
-    """Return one hash of the rollouts of `seeds`, each in a new simulation; other processes call it."""
+    """Return one hash of the rollouts of `seeds`, each in a new simulation; also called elsewhere."""
     sha = hashlib.sha256()
     for seed in seeds:
         fresh = FactorySimulation()
@@ -201,7 +201,7 @@ def test_running_simulations_are_not_copied(simulation):
 
 
 def crowded(count, seed):
-    """Return states; in a third of them the crates or the docking station hide part of the table."""
+    """Return states; in a third of them crates or docking station hide a part of the table."""
     rng = np.random.default_rng(seed)
     state = FactoryState.sample(rng, count)
     hidden = rng.integers(2, 4, size=count // 3)
