@@ -70,6 +70,10 @@ class BatchState:
 
     def __post_init__(self) -> None:
         """Check the arrays and convert them to their types; InputError if they are no scenes."""
+        self.check()
+
+    def check(self) -> None:
+        """Check the arrays again, in case somebody changed their numbers, and convert them."""
         lengths = {}
         for name, spec in columns(type(self)).items():
             array = spec.check(name, getattr(self, name))

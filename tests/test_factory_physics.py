@@ -62,7 +62,7 @@ def rollout(simulation, seed, count=40):
 
 
 def digest(seeds):
-    """Return one hash of the rollouts of `seeds`, each in a new simulation; also called elsewhere."""
+    """Return one hash of the rollouts of `seeds`, each in a new simulation."""
     sha = hashlib.sha256()
     for seed in seeds:
         fresh = FactorySimulation()

@@ -9,6 +9,8 @@ import pytest
 
 from gw_envs.core import make_core
 from gw_envs.errors import InputError
+from gw_envs.factory.camera import FactoryCamera
+from gw_envs.factory.sim import FactorySimulation
 from gw_envs.factory.state import FIXED_LAYOUT, FactoryState
 from gw_envs.language import sentences
 from gw_envs.simple_shapes.state import SimpleShapesState
@@ -112,6 +114,20 @@ def test_a_state_far_away_is_refused_out_of_a_file_too(tmp_path):
     save_shards(tmp_path / "shards", {"state": state})
     with pytest.raises(ValueError, match=r"x is 1e\+09"):
         load_shards(tmp_path / "shards")
+
+
+@pytest.mark.parametrize("number", [1e9, -1e300, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["x", "rotation", "landmarks"])
+def test_numbers_that_were_changed_later_hang_nothing(name, number):
+    state, camera, simulation = states("factory", 1), FactoryCamera(64), FactorySimulation()
+    getattr(state, name)[...] = number
+    with pytest.raises(InputError, match=f"a state is no scene: {name}"):
+        camera.render_full(state)
+    pose = [state.x[0], state.y[0], state.rotation[0]]
+    with pytest.raises(InputError, match="give finite numbers"):
+        simulation.reset(pose, state.landmarks[0])
+    assert len(sentences(state)) == 1
+    assert camera.render(state).shape == (1, 64, 64, 3)
 
 
 def test_a_table_at_the_edge_of_the_range_can_be_drawn_and_described():

@@ -140,8 +140,9 @@ class FactoryCamera:
             (N, size, size, 3) uint8 RGB, equal to `render` without shadows at the camera's size.
         """
         side = self.size if size is None else check_whole("size", size, SMALLEST, LARGEST)
-        client = self._load()
         state = state.batched()
+        state.check()  # Bullet never returns from numbers far away
+        client = self._load()
         projection = projection_matrix(SHADOW_DEPTH_RANGE if shadow else DEPTH_RANGE)
         pictures = np.empty((len(state), side, side, 3), dtype=np.uint8)
         for row in range(len(state)):

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gw_envs.errors import MissingPackageError
-from gw_envs.factory.state import FLOOR, LANDMARKS, TABLE
+from gw_envs.errors import InputError, MissingPackageError, describe
+from gw_envs.factory.state import FLOOR, LANDMARKS, MOST_TURNED, TABLE
 
 STEP_SECONDS = 0.2
 """Simulated seconds in one step."""
@@ -128,7 +128,16 @@ class FactorySimulation:
         Args:
             pose: (3,) x and y in metres, and the rotation in radians.
             landmarks: (4, 2) centres in metres.
+
+        Raises:
+            InputError: a number is not finite or too large for Bullet, which would never return.
         """
+        numbers = [*np.ravel(pose).tolist(), *np.ravel(landmarks).tolist()]
+        if not all(abs(number) <= MOST_TURNED for number in numbers):
+            raise InputError(
+                f"the table and the landmarks are at {describe(numbers)}: give finite numbers of "
+                f"at most {MOST_TURNED:g}"
+            )
         if self._client is None:
             self._client, self._free = connect(self)
         pybullet = bullet()
