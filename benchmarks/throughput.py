@@ -28,7 +28,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.common import Cells, Row, figure, make_row, table, write_summary
-from benchmarks.drawing import Matplotlib, supersampled
+from benchmarks.speed.other_renderers import Matplotlib, supersampled
 from benchmarks.network_speed import BATCH, IDS, STACKED, encoding, learning, training
 from gw_agents.command import run_command
 from gw_envs.dataset import Sampler

@@ -12,9 +12,11 @@ import pytest
 import tyro
 from tiny_cells import Double, KilledOnce, KilledOrWrong, Measured, Trained
 
+from benchmarks.agents.control import CONTROL
 from benchmarks.harness import engines
 from benchmarks.harness.cells import Cells, Place
 from benchmarks.harness.engines import CellsFailed, Sweep
+from benchmarks.latents.report import DOMAINS
 from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
@@ -182,7 +184,7 @@ def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     assert time.monotonic() - start < 25
 
 
-BENCHMARKS = (NOISE_ROBUSTNESS, TRANSLATION, CLASSIFICATION, ODD_ONE_OUT)
+BENCHMARKS = (NOISE_ROBUSTNESS, TRANSLATION, CLASSIFICATION, ODD_ONE_OUT, CONTROL, DOMAINS)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)

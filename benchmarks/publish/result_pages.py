@@ -17,6 +17,7 @@ from benchmarks.agents.control import CONTROL
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
+from benchmarks.latents.report import DOMAINS
 from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
@@ -32,6 +33,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     TRANSLATION,
     CLASSIFICATION,
     ODD_ONE_OUT,
+    DOMAINS,
 )
 """Every benchmark that has a page, in the order of the index."""
 

@@ -1,0 +1,137 @@
+"""Report cards of the domain modules; described in `benchmarks/domains.py`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from benchmarks.harness import benchmark
+from benchmarks.harness.benchmark import Benchmark
+from benchmarks.harness.cells import Cell
+from benchmarks.harness.figures import Figure
+from benchmarks.harness.rows import Row, by_scene, find_row, make_row, over_seeds
+from benchmarks.harness.tables import Table
+from benchmarks.latents.errors import DomainErrors, Reconstructions
+from gw_agents.checkpoint import fingerprint
+from gw_envs.errors import check_whole
+from gw_envs.observation import MODALITIES, check_modalities
+
+UNITS = {
+    "shape": "fraction wrong",
+    "size": "px",
+    "rotation": "degrees",
+    "rgb": "of 255",
+    "variance": "fraction not explained",
+    "caption_truth": "fraction not wholly true",
+}
+"""Units of errors, by attribute."""
+LENGTHS = {"simple_shapes": "px", "factory": "m"}
+"""Units of positions, by scene."""
+READERS = {
+    "linear": "linear probe",
+    "mlp": "MLP probe",
+    "redrawn": "MLP probe, images by matplotlib",
+    "decoded": "decoder",
+}
+"""What reads a latent, in the words of the tables."""
+REDRAWS = "probe, scenes"
+"""What differs from seed to seed."""
+
+
+@dataclass(frozen=True)
+class Arguments(benchmark.Arguments):
+    """Report cards of the domain modules."""
+
+    modalities: tuple[str, ...] = MODALITIES
+    """Which domain modules."""
+    seeds: int = 1
+    """Probes to train for each latent."""
+    train: int = 100_000
+    """Scenes to fit probes on."""
+    test: int = 4_000
+    """Held-out scenes."""
+
+    def check(self) -> None:
+        """Raise InputError for unknown modalities and numbers below 1."""
+        check_modalities(self.modalities)
+        check_whole("--seeds", self.seeds, 1)
+        check_whole("--train", self.train, 1)
+        check_whole("--test", self.test, 1)
+
+
+def cells(arguments: Arguments) -> list[Cell]:
+    """List a cell for every scene, modality and seed, and one for the picture of each scene."""
+    listed: list[Cell] = []
+    for scene in arguments.scenes:
+        for modality in check_modalities(arguments.modalities):
+            folder = arguments.place.weights_of(scene)
+            weights = fingerprint(folder / f"{modality}.safetensors")[:16]
+            for seed in range(arguments.seeds):
+                sizes = (arguments.train, arguments.test)
+                listed.append(DomainErrors(scene, modality, weights, seed, *sizes))
+            if modality == "image":
+                listed.append(Reconstructions(scene, weights))
+    return listed
+
+
+def rows(results: Mapping[Cell, Any]) -> list[Row]:
+    """Return a row for every error."""
+    measured = {cell: runs for cell, runs in results.items() if isinstance(cell, DomainErrors)}
+    found = []
+    for cell, runs in over_seeds(measured).items():
+        for entries in zip(*runs, strict=True):
+            attribute = entries[0]["attribute"]
+            unit = LENGTHS[cell.scene] if attribute == "position" else UNITS[attribute]
+            condition = {"modality": cell.modality, "attribute": attribute}
+            condition |= {"probe": entries[0]["probe"], "unit": unit}
+            claim = f"domains/{cell.modality}/{attribute}"
+            values = [entry["error"] for entry in entries]
+            found.append(make_row(claim, cell.scene, condition, "error", values, REDRAWS))
+    return found
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """One table: a line for each attribute of each latent, a column for each reader."""
+    lines: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in by_scene(rows):
+        condition = row.condition
+        latent = f"{condition['modality']}: {condition['attribute'].replace('_', ' ')}"
+        errors = lines.setdefault(
+            (row.scene, latent, condition["unit"]), dict.fromkeys(READERS, "")
+        )
+        errors[condition["probe"]] = f"{row.measured:.3g} ({row.low:.3g} to {row.high:.3g})"
+    headers = ("scene", "latent: attribute", "unit", *READERS.values())
+    content = [(*line, *errors.values()) for line, errors in lines.items()]
+    return [Table("Errors on held-out scenes", headers, content)]
+
+
+def figures(results: Mapping[Cell, Any]) -> list[Figure]:
+    """Return nothing: `Reconstructions` leaves the pictures."""
+    return []
+
+
+def quoted(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the figures that the page quotes."""
+    figures = {}
+    for scene in LENGTHS:
+        for modality in ("image", "language"):
+            for attribute in ("position", "rotation", "rgb"):
+                about = {"modality": modality, "attribute": attribute, "probe": "mlp"}
+                error = find_row(rows, "error", scene, **about).measured
+                figures[f"{scene}_{modality}_{attribute}"] = f"{error:.3g}"
+    for probe, attribute in product(("linear", "redrawn"), ("shape", "rotation")):
+        about = {"modality": "image", "attribute": attribute, "probe": probe}
+        error = find_row(rows, "error", "simple_shapes", **about).measured
+        figures[f"{probe}_{attribute}"] = f"{error:.3g}"
+    return figures
+
+
+DOMAINS = Benchmark(
+    name="domains",
+    arguments=Arguments,
+    cells=cells,
+    rows=rows,
+    tables=tables,
+    figures=figures,
+    quoted=quoted,
+)
