@@ -16,8 +16,16 @@ from benchmarks.agents.scores import (
     Situation,
     TrainedAgent,
 )
-from benchmarks.agents.weights import GivenWeights, TrainedAttention, TrainedWorkspace
+from benchmarks.agents.weights import (
+    GivenWeights,
+    TrainedAttention,
+    TrainedWorkspace,
+    given_weights,
+)
 from benchmarks.harness.benchmark import run
+from benchmarks.harness.cells import Cells, Place
+from benchmarks.harness.engines import Sweep
+from gw_agents.global_workspace import GlobalWorkspace
 from gw_envs.observation import MODALITIES
 
 TINY = Size({"gw": 1, "concatenation": 1}, {"simple_shapes": 2048, "factory": 2048}, 4)
@@ -172,3 +180,14 @@ def test_the_first_evaluation_with_so_much_success():
     ]
     assert steps_to(curve, 0.9) == 20
     assert steps_to(curve, 0.95) is None
+
+
+def test_a_trained_workspace_is_a_folder_of_weights(tmp_path):
+    place = Place(tmp_path)
+    domains = given_weights(place, "simple_shapes", MODALITIES)
+    cell = TrainedWorkspace("simple_shapes", domains, "cont", seed=3, scenes=300, steps=2)
+    assert Sweep().compute(Cells(tmp_path), [cell], place) == {cell: {}}
+    folder = cell.folder("simple_shapes", place)
+    gw = GlobalWorkspace.from_pretrained(folder, device="cpu")
+    assert (gw.scene_name, gw.width) == ("simple_shapes", 12)
+    assert given_weights(Place(tmp_path, folder.parent), "simple_shapes", MODALITIES) == domains

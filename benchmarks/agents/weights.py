@@ -1,23 +1,18 @@
 """The weights that agents act on: those in a folder, or a workspace trained for one seed."""
 
 import hashlib
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
-from gw_agents.checkpoint import fingerprint, save_checkpoint
-from gw_agents.domains.base import Domain
+from gw_agents.checkpoint import fingerprint
 from gw_agents.learning.latents import scene_latents
 from gw_agents.learning.loop import FitConfig
-from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
+from gw_agents.learning.workspaces import TrainingPlan, train_workspace
 from gw_agents.pretrain import Folders, PretrainAttention
-from gw_agents.pretrained import load_domain
+from gw_agents.pretrained import copy_checkpoint, load_domain, save_workspace
 from gw_agents.workspace.model import GWConfig
 from gw_agents.workspace.objective import preset_called
 from gw_envs.observation import MODALITIES
@@ -76,9 +71,10 @@ class TrainedWorkspace(TrainingCell):
         """Train, or resume, and save."""
         source, folder = place.weights_of(self.scene), self.folder(self.scene, place)
         domains = {name: load_domain(source, name, self.scene)[0] for name in MODALITIES}
-        latents = self._latents(domains, place.out / "latents")
+        cache = place.out / "latents"
+        with alone(cache):
+            latents = scene_latents(domains, self.scene, "train", self.seed, self.scenes, cache)
         widths = {name: rows.shape[1] for name, rows in latents.items()}
-        config, losses = GWConfig(widths, self.width, self.hidden), preset_called(self.losses)
         fit = FitConfig(
             self.steps,
             256,
@@ -88,32 +84,19 @@ class TrainedWorkspace(TrainingCell):
             seed=self.seed,
             inputs=self.digest,
         )
-        (workspace,) = train_workspaces(
-            config,
+        plan = TrainingPlan(fit, losses=preset_called(self.losses))
+        workspace = train_workspace(
+            GWConfig(widths, self.width, self.hidden),
             latents,
-            [torch.arange(self.scenes)],
-            [self.seed],
-            TrainingPlan(fit, losses=losses),
-            place.out / "runs" / f"workspace-{self.digest}",
-            f"{self.scene} workspace",
+            plan,
+            run_dir=place.out / "runs" / f"workspace-{self.digest}",
+            label=f"{self.scene} workspace",
         )
-        self._copy_domains(source, folder)
-        about = {"kind": "workspace", "scene": self.scene, "seed": self.seed, "losses": losses}
-        about |= {"pairs": self.scenes, "steps": self.steps, "arguments": asdict(config)}
-        about["domains"] = {name: fingerprint(folder / f"{name}.safetensors") for name in domains}
-        save_checkpoint(folder, "workspace", workspace.state_dict(), about)
-        return {}
-
-    def _latents(self, domains: Mapping[str, Domain], cache: Path) -> dict[str, Tensor]:
-        """Return {modality: (scenes, L_d)}, which one process at a time makes."""
-        with alone(cache):
-            return scene_latents(domains, self.scene, "train", self.seed, self.scenes, cache)
-
-    def _copy_domains(self, source: Path, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         for name in MODALITIES:
-            for suffix in (".json", ".safetensors"):
-                shutil.copy(source / f"{name}{suffix}", folder)
+            copy_checkpoint(source, folder, name)
+        about = {"seed": self.seed, "pairs": self.scenes, "steps": self.steps}
+        save_workspace(folder, workspace, self.scene, losses=plan.losses, **about)
+        return {}
 
 
 @dataclass(frozen=True)
@@ -134,7 +117,7 @@ class TrainedAttention(TrainingCell):
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, float]:
         """Train and save."""
         folder = self.workspace.folder(self.scene, place)
-        folders = Folders(folder.parent, place.out / "runs")
+        folders = Folders(folder.parent, place.out / "runs", "cpu")
         PretrainAttention(self.scene, seed=self.seed, folders=folders).run()  # type: ignore[arg-type]
         return {}
 
