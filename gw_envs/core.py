@@ -319,9 +319,9 @@ class Core(ABC, Generic[State]):
         collided = self._move(commands, rows)
         after = self._distances()
         self.elapsed += 1
-        success = self.task.success(*after)
+        reward, success = self.task.outcomes(before, after)
         late = self.elapsed >= (self.max_episode_steps or np.inf)
-        return Step(self.task.reward(before, after, success), success, late, collided)
+        return Step(reward, success, late, collided)
 
     def observe(
         self, state: State | None = None, modalities: Iterable[str] | None = None

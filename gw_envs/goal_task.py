@@ -6,6 +6,7 @@ rotation in radians.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ UNIT_ACTIONS = np.array(
 )
 """(6, 3) each discrete action as a continuous one: fractions of full speed along x, along y and
 counter-clockwise."""
+
+ROUNDING = 1e-9
+"""How far a distance or an angle may lie beyond its tolerance, because sums are rounded."""
 
 Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Distance to the goal in the unit of length, and absolute angle to it in radians."""
@@ -67,22 +71,32 @@ class Task:
         self, distance: NDArray[np.float64], angle: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Return (...,) whether distances and angles are within tolerance, up to rounding."""
-        return (distance <= self.tolerance + 1e-9) & (angle <= self.angle_tolerance + 1e-9)
+        return self.outcomes((distance, angle), (distance, angle))[1]
 
-    def reward(
-        self, before: Distances, after: Distances, success: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.float64]:
-        """Return the reward (...,) of steps.
+    def reward(self, before: Distances, after: Distances) -> NDArray[np.float64]:
+        """Return the rewards (...,) of steps, from distances and angles before and after each."""
+        return self.outcomes(before, after)[0]
+
+    def outcomes(
+        self, before: Distances, after: Distances
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the rewards and successes (...,) of steps.
 
         Args:
-            before: distances and angles before each step.
+            before: distances and angles (...,) before each step.
             after: the same after it.
-            success: what `success` says of `after`, if that is known already.
         """
-        if success is None:
-            success = self.success(*after)
-        progress = (before[0] - after[0]) / self.step + self.angle_weight * (before[1] - after[1])
-        return progress - self.step_cost + self.success_bonus * success
+        flat = [array.reshape(-1) for array in (*before, *after)]
+        rewards, success = _outcomes(*flat, self._numbers)
+        return rewards.reshape(after[0].shape), success.reshape(after[0].shape)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.float64]:
+        """The numbers that `_outcomes` takes."""
+        tolerances = self.tolerance, self.angle_tolerance
+        return np.array(
+            (*tolerances, self.step, self.angle_weight, self.step_cost, self.success_bonus)
+        )
 
 
 @compiled(error_model="numpy")
@@ -94,3 +108,19 @@ def _distances(poses, goal_x, goal_y, goal_rotation):  # pragma: no cover - comp
         turn = (poses[n, 2] - goal_rotation + np.pi) % (2 * np.pi) - np.pi
         angle[n] = abs(turn)
     return distance, angle
+
+
+@compiled(error_model="numpy")
+def _outcomes(
+    distance_before, angle_before, distance, angle, numbers
+):  # pragma: no cover - compiled
+    """Return the rewards and successes (N,) of steps between distances and angles (N,)."""
+    tolerance, angle_tolerance, step, angle_weight, step_cost, success_bonus = numbers
+    rewards, success = np.empty(len(distance)), np.empty(len(distance), np.bool_)
+    for n in range(len(distance)):
+        near = distance[n] <= tolerance + ROUNDING
+        success[n] = near and angle[n] <= angle_tolerance + ROUNDING
+        progress = (distance_before[n] - distance[n]) / step
+        progress += angle_weight * (angle_before[n] - angle[n])
+        rewards[n] = progress - step_cost + success_bonus * success[n]
+    return rewards, success
