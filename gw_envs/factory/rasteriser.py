@@ -205,6 +205,22 @@ def _shade(levels, color, shine, ambient):  # pragma: no cover - compiled
 
 
 @compiled(error_model="numpy")
+def _span(x, y, bx, by, cx, cy, area, left, right):  # pragma: no cover - compiled
+    """Narrow the columns of a line to those inside a triangle, and at most one more at either end."""
+    first, last = float(left), float(right)
+    sign = 1.0 if area > 0 else -1.0
+    of_b, of_c = sign * (x * cy - cx * y), sign * (bx * y - x * by)
+    slope_b, slope_c = sign * cy, -sign * by
+    of_a, slope_a = abs(area) - of_b - of_c, -slope_b - slope_c
+    for value, slope in ((of_a, slope_a), (of_b, slope_b), (of_c, slope_c)):
+        if slope > 0:
+            last = min(last, value / slope)
+        elif slope < 0:
+            first = max(first, value / slope)
+    return int(min(first, right + 1.0)), math.ceil(max(last, left - 1.0))
+
+
+@compiled(error_model="numpy")
 def _fill(picture, depth, a, b, c, normal, color, optics):  # pragma: no cover - compiled
     """Fill the triangle between three rows of `_place`."""
     size = len(picture)
@@ -224,7 +240,8 @@ def _fill(picture, depth, a, b, c, normal, color, optics):  # pragma: no cover -
     doubtful = _shade(levels, color, shine, optics.ambient)
     for line in range(low, high + 1):
         row, y = size - 1 - line, ay - line
-        for column in range(left, right + 1):
+        first, last = _span(ax, y, bx, by, cx, cy, area, left, right)
+        for column in range(first, last + 1):
             x = ax - column
             of_b, of_c = x * cy - cx * y, bx * y - x * by
             if area < 0:
