@@ -183,7 +183,7 @@ def _faces_away(a, b, c, eye):  # pragma: no cover - compiled
 
 @compiled(error_model="numpy")
 def _incidence(normal, a, b, c, light):  # pragma: no cover - compiled
-    """Return the cosine, at least 0, of the light on a normal interpolated with float32 weights."""
+    """Return the cosine, at least 0, of the light and a normal interpolated by weights."""
     x = c * normal[0] + b * normal[0] + a * normal[0]
     y = c * normal[1] + b * normal[1] + a * normal[1]
     z = c * normal[2] + b * normal[2] + a * normal[2]
