@@ -206,7 +206,7 @@ def _shade(levels, color, shine, ambient):  # pragma: no cover - compiled
 
 @compiled(error_model="numpy")
 def _span(x, y, bx, by, cx, cy, area, left, right):  # pragma: no cover - compiled
-    """Narrow the columns of a line to those inside a triangle, and at most one more at either end."""
+    """Narrow a line to the columns inside a triangle, and at most one more at either end."""
     first, last = float(left), float(right)
     sign = 1.0 if area > 0 else -1.0
     of_b, of_c = sign * (x * cy - cx * y), sign * (bx * y - x * by)
