@@ -115,6 +115,46 @@ def over_seeds(results: Mapping[C, Any]) -> dict[C, list[Any]]:
     return gathered
 
 
+Entry = dict[str, Any]
+"""One figure among a cell's metrics: "metric", "value", and the condition it was measured under."""
+
+
+def entry(metric: str, value: Any, **condition: Any) -> Entry:
+    """Return one figure as metrics hold it."""
+    return {**condition, "metric": metric, "value": float(value)}
+
+
+def entry_rows(
+    scene: str,
+    runs: Sequence[Sequence[Entry]],
+    condition: Mapping[str, Any],
+    claim: Callable[[dict[str, Any]], str],
+    seed_redraws: str,
+) -> list[Row]:
+    """Return a row for every entry that the metrics of all seeds hold.
+
+    Args:
+        scene: name of the scene.
+        runs: the entries of each seed, in the same order.
+        condition: what the conditions of all rows hold beside those of the entries.
+        claim: condition -> claim.
+        seed_redraws: what differs from seed to seed.
+    """
+    rows = []
+    for entries in zip(*runs, strict=True):
+        own = {**condition, **entries[0]}
+        metric = own.pop("metric")
+        del own["value"]
+        values = [entry["value"] for entry in entries]
+        rows.append(make_row(claim(own), scene, own, metric, values, seed_redraws))
+    return rows
+
+
+def mean_value(entries: Iterable[Entry], **wanted: Any) -> float:
+    """Return the mean value of the entries that hold all that is wanted."""
+    return float(np.mean([e["value"] for e in entries if wanted.items() <= e.items()]))
+
+
 def find_row(rows: Iterable[Row], metric: str, scene: str, **wanted: Any) -> Row:
     """Return the first row of a metric and scene whose condition holds all that is wanted."""
     for row in rows:

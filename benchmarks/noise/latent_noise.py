@@ -10,7 +10,15 @@ import torch
 
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure, band
-from benchmarks.harness.rows import Row, by_scene, make_row, over_seeds
+from benchmarks.harness.rows import (
+    Entry,
+    Row,
+    by_scene,
+    entry,
+    entry_rows,
+    mean_value,
+    over_seeds,
+)
 from benchmarks.harness.tables import Table
 from benchmarks.noise.data import NOISES, SETS, SIGMAS, main_label
 from benchmarks.noise.methods import Batch, Method, Study, classifier_cell
@@ -19,15 +27,19 @@ from gw_agents.workspace.attention import PRESETS
 
 LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Edges of the bins of |k| in which attention weights are averaged."""
-PUBLISHED = {("fixed", "none"): 0.33, ("random", "one_step"): 0.37, ("random", "two_step"): 0.89}
-"""{(noise, method): accuracy} of the talk."""
+PUBLISHED = {
+    "noise/fixed/none": 0.33,
+    "noise/random/one_step": 0.37,
+    "noise/random/two_step": 0.89,
+}
+"""{claim: accuracy} of the talk."""
 DRAWN = ("constant", "none", "one_step", "two_step", "best", "oracle")
 """Methods in tables and pictures."""
 
 
 @dataclass(frozen=True)
 class LatentNoise(Cell):
-    """One method under every noise. Metrics: {"accuracy": [{"noise", "sigma", "accuracy"}],
+    """One method under every noise. Metrics: {"accuracy": figures by test and sigma,
     "attention": {noise: weight on the corrupted modality, by bin of |k|}}."""
 
     FILE = "noise_robustness"
@@ -49,7 +61,7 @@ class LatentNoise(Cell):
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
         """Measure accuracy, and which weight attention gives to what is corrupted."""
         study = Study(place, self.scene, self.setup, self.seed)
-        accuracies: list[dict[str, Any]] = []
+        accuracies: list[Entry] = []
         attention: dict[str, list[float]] = {}
         for noise in NOISES:
             levels, weights = [], []
@@ -59,7 +71,7 @@ class LatentNoise(Cell):
                 weigh = self.method.weigh(study, None, validation)
                 share = weigh(batch.latents, batch.is_corrupted)
                 accuracy = study.accuracy(study.through(weigh), (batch.latents, batch.is_corrupted))
-                accuracies.append({"noise": noise, "sigma": sigma, "accuracy": accuracy})
+                accuracies.append(entry("accuracy", accuracy, test=noise, sigma=sigma))
                 if self.method.design is not None and share is not None:
                     levels.append(batch.noise_scale[batch.is_corrupted])
                     weights.append(share[batch.is_corrupted])
@@ -82,24 +94,30 @@ def rows(results: Mapping[LatentNoise, Any]) -> list[Row]:
     """Return a row for every method, noise and sigma, and how far the best is from the oracle."""
     groups, found = over_seeds(results), []
     for cell, runs in groups.items():
-        oracle = None
+        condition = _condition(cell)
+        entries = [run["accuracy"] for run in runs]
+        for row in entry_rows(cell.scene, entries, condition, claim, cell.setup.redraws):
+            found.append(replace(row, published=_published(row)))
         if cell.method.name == "best":
             oracle = groups[replace(cell, method=Method("oracle"))]
-        for index, entry in enumerate(runs[0]["accuracy"]):
-            condition = _condition(cell) | {"test": entry["noise"], "sigma": entry["sigma"]}
-            claim = f"noise/{entry['noise']}/{cell.method.name}"
-            values = [run["accuracy"][index]["accuracy"] for run in runs]
-            redraws = cell.setup.redraws
-            published = _published(cell, entry["noise"], entry["sigma"])
-            found.append(
-                make_row(claim, cell.scene, condition, "accuracy", values, redraws, published)
-            )
-            if oracle is not None:
-                best = [run["accuracy"][index]["accuracy"] for run in oracle]
-                gaps = [known - value for known, value in zip(best, values, strict=True)]
-                found.append(
-                    make_row(claim, cell.scene, condition, "oracle_minus_best", gaps, redraws)
-                )
+            gaps = [
+                distances(best["accuracy"], own) for best, own in zip(oracle, entries, strict=True)
+            ]
+            found += entry_rows(cell.scene, gaps, condition, claim, cell.setup.redraws)
+    return found
+
+
+def claim(condition: Mapping[str, Any]) -> str:
+    """Return the claim of a row."""
+    return f"noise/{condition['test']}/{condition['method']}"
+
+
+def distances(oracle: Sequence[Entry], best: Sequence[Entry]) -> list[Entry]:
+    """Return how much more accurate the oracle is under every noise, for one seed."""
+    found = []
+    for known, own in zip(oracle, best, strict=True):
+        distance = known["value"] - own["value"]
+        found.append({**own, "metric": "oracle_minus_best", "value": distance})
     return found
 
 
@@ -117,11 +135,12 @@ def _condition(cell: LatentNoise) -> dict[str, Any]:
     }
 
 
-def _published(cell: LatentNoise, noise: str, sigma: float) -> float | None:
+def _published(row: Row) -> float | None:
     """Return the accuracy that the talk reports in this setting."""
-    if cell.scene != "simple_shapes" or cell.modalities != SETS[0] or sigma < 10:
+    condition = row.condition
+    if row.scene != "simple_shapes" or not row.matches(modalities=list(SETS[0])):
         return None
-    return PUBLISHED.get((noise, cell.method.name))
+    return PUBLISHED.get(claim(condition)) if condition["sigma"] >= 10 else None
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -174,8 +193,8 @@ def _figure(scene: str, groups: Mapping[LatentNoise, Sequence[Any]]) -> Figure:
         for index, method in enumerate(DRAWN):
             values = []
             for sigma in SIGMAS:
-                wanted = {"noise": noise, "sigma": sigma}
-                values.append([pick(run["accuracy"], wanted) for run in runs_of(method, noise)])
+                runs = [run["accuracy"] for run in runs_of(method, noise)]
+                values.append([mean_value(run, test=noise, sigma=sigma) for run in runs])
             style = "--" if method == "oracle" else "-"
             x = range(len(SIGMAS))
             band(panel, x, values, f"C{index}", ls=style, label=method, marker="o", markersize=3)
@@ -210,8 +229,3 @@ def _figure(scene: str, groups: Mapping[LatentNoise, Sequence[Any]]) -> Figure:
         axes[0, 0].figure.suptitle(f"{scene}: {label} from the workspace, image + attributes")
 
     return Figure(f"noise_robustness_{scene}", draw, width=13, height=4.2, columns=3)
-
-
-def pick(entries: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> float:
-    """Return the accuracy of the entry that holds all that is wanted."""
-    return next(entry["accuracy"] for entry in entries if wanted.items() <= entry.items())

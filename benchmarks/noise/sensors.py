@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.harness.cells import Cell, Place
-from benchmarks.noise.data import SETS, SEVERITIES, SIGMAS
+from benchmarks.harness.rows import Entry, entry, mean_value
+from benchmarks.noise.data import SETS, SEVERITIES, SIGMAS, main_label
 from benchmarks.noise.methods import (
     Batch,
     Classify,
@@ -63,22 +63,21 @@ class SensorFailures(SensorCell):
         return self.needs_of(self.method)
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure with clean, failing and several corrupted sensors."""
-        study, clean, sensors = self.study(place), [], []
+        study, found = self.study(place), []
+        about = {"method": self.method.name, "task": main_label(self.scene)}
         for modalities in SETS:
-            classify = self.classify(study, modalities)
+            classify, shown = self.classify(study, modalities), {**about, "modalities": modalities}
             accuracy = study.accuracy(classify, clean_batch(study, modalities))
-            clean.append({"modalities": modalities, "accuracy": accuracy})
+            found.append(entry("accuracy", accuracy, part="clean", **shown))
             for severity in SEVERITIES:
-                for entry in one_fails(study, classify, modalities, severity):
-                    sensors.append({"modalities": modalities, "severity": severity, **entry})
-        return {
-            "clean": clean,
-            "sensors": sensors,
-            "several": several_corrupted(study, classify),
-            "cost": cost(study, classify, self.method.load(study)),
-        }
+                sensors = one_fails(study, classify, modalities, severity)
+                found += [{"part": "sensor", **shown, **figure} for figure in sensors]
+                every = {"part": "all sensors", **shown, "severity": severity}
+                found.append(entry("accuracy", mean_value(sensors), **every))
+        found += [{**about, **figure} for figure in several_corrupted(study, classify)]
+        return found + cost(study, classify, self.method)
 
     def classify(self, study: Study, modalities: tuple[str, ...]) -> Classify:
         """Return how the method names classes of some modalities."""
@@ -99,7 +98,7 @@ def clean_batch(study: Study, modalities: Sequence[str]) -> Batch:
 def failing(
     study: Study, modalities: Sequence[str], severity: float, split: str = "test"
 ) -> list[tuple[dict[str, str], Batch]]:
-    """Return ({"modality", "kind"}, batch) for every sensor failing in every way."""
+    """Return ({"corrupted", "kind"}, batch) for every sensor failing in every way."""
     clean, failures = study.data.latents(split, modalities), study.data.failures(split, severity)
     count = len(next(iter(clean.values())))
     batches: list[tuple[dict[str, str], Batch]] = []
@@ -108,7 +107,7 @@ def failing(
         corrupted[:, column] = True
         for row, kind in enumerate(KINDS[name]):
             latents = {**clean, name: failures[name][row]}
-            batches.append(({"modality": name, "kind": kind}, (latents, corrupted)))
+            batches.append(({"corrupted": name, "kind": kind}, (latents, corrupted)))
     return batches
 
 
@@ -116,37 +115,32 @@ def one_fails(
     study: Study,
     classify: Classify,
     modalities: Sequence[str],
-    severity: float,
+    severity: float = 1.0,
     label: str | None = None,
-) -> list[dict[str, Any]]:
-    """Return [{"modality", "kind", "accuracy"}] for every sensor failing in every way."""
+) -> list[Entry]:
+    """Return the accuracy while each sensor fails in each way, by kind and corrupted modality."""
     found = []
     for sensor, batch in failing(study, modalities, severity):
-        found.append({**sensor, "accuracy": study.accuracy(classify, batch, label=label)})
+        accuracy = study.accuracy(classify, batch, label=label)
+        found.append(entry("accuracy", accuracy, severity=severity, **sensor))
     return found
 
 
-def mean_accuracy(entries: Sequence[dict[str, Any]]) -> float:
-    """Return the mean over sensors."""
-    return float(np.mean([entry["accuracy"] for entry in entries]))
-
-
-def several_corrupted(study: Study, classify: Classify) -> list[dict[str, Any]]:
-    """Return [{"at_once", "corruption", "accuracy"}] with one to three of three modalities
-    corrupted.
+def several_corrupted(study: Study, classify: Classify) -> list[Entry]:
+    """Return the accuracy with one to three of three modalities corrupted.
 
     By latent noise of several sigmas, or ("sensors") by failures at severity 1, each of a kind of
     its own.
     """
     found = []
     for at_once in (1, 2, 3):
-        batches = {}
+        batches = {"sensors": several_fail(study, at_once)}
         for sigma in SIGMAS[2:]:
             batches[f"{sigma:g}"] = study.noisy(MODALITIES, "random", sigma, at_once=at_once)
-        batches["sensors"] = several_fail(study, at_once)
         for corruption, batch in batches.items():
+            about = {"part": "several", "modalities": MODALITIES, "at_once": at_once}
             accuracy = study.accuracy(classify, batch)
-            found.append({"at_once": at_once, "corruption": corruption, "accuracy": accuracy})
+            found.append(entry("accuracy", accuracy, **about, corruption=corruption))
     return found
 
 
@@ -163,8 +157,9 @@ def several_fail(study: Study, at_once: int) -> Batch:
     return replace_rows(clean, picked, corrupted), corrupted
 
 
-def cost(study: Study, classify: Classify, module: nn.Module | None) -> dict[str, float]:
+def cost(study: Study, classify: Classify, method: Method) -> list[Entry]:
     """Return how many numbers the method alone learned, and milliseconds for one sample."""
+    module, about = method.load(study), {"part": "cost", "method": method.name}
     learned = [] if module is None else [p.numel() for p in module.parameters()]
     one = {name: rows[:1] for name, rows in study.data.latents("test").items()}
     corrupted, times = torch.zeros(1, len(one), dtype=torch.bool), []
@@ -172,7 +167,10 @@ def cost(study: Study, classify: Classify, module: nn.Module | None) -> dict[str
         start = time.perf_counter()
         classify(one, corrupted)
         times.append(time.perf_counter() - start)
-    return {"parameters": sum(learned), "milliseconds": 1000 * float(np.median(times))}
+    return [
+        entry("parameters", sum(learned), **about),
+        entry("milliseconds", 1000 * np.median(times), **about),
+    ]
 
 
 @dataclass(frozen=True)
@@ -198,15 +196,15 @@ class Transfer(SensorCell):
         return (*classifiers, *self.needs_of(*self.methods.values()))
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure every pair of tasks."""
         study, found = self.study(place), []
         for trained_for, method in self.methods.items():
             for label in CLASS_LABELS[self.scene]:
                 classify = method.classify(study, label, list)
-                entries = one_fails(study, classify, MODALITIES, 1.0, label)
+                accuracy = mean_value(one_fails(study, classify, MODALITIES, label=label))
                 pair = {"trained_for": trained_for, "used_for": label}
-                found.append({**pair, "accuracy": mean_accuracy(entries)})
+                found.append(entry("accuracy", accuracy, part="transfer", severity=1.0, **pair))
         return found
 
 
@@ -224,14 +222,14 @@ class UnseenKind(SensorCell):
         return self.needs_of(*self.methods)
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure at severity 1."""
         study, found = self.study(place), []
         for method in (*self.methods, ORACLE):
             classify = method.classify(study, None, list)
-            for entry in one_fails(study, classify, MODALITIES, 1.0):
-                if entry["kind"] == self.kind:
-                    found.append({"method": method.name, **entry})
+            for figure in one_fails(study, classify, MODALITIES):
+                if figure["kind"] == self.kind:
+                    found.append({"part": "unseen kind", "method": method.name, **figure})
         return found
 
 
@@ -247,17 +245,15 @@ class UnseenModality(SensorCell):
         return self.needs_of(self.best)
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure with every set of modalities that holds language."""
         study, found = self.study(place), []
         for method in (self.best, Method("none"), ORACLE):
             classify = method.classify(study, None, list)
             for modalities in PAIRS_WITH_LANGUAGE:
-                entries = one_fails(study, classify, modalities, 1.0)
-                accuracy = mean_accuracy(entries)
-                found.append(
-                    {"method": method.name, "modalities": modalities, "accuracy": accuracy}
-                )
+                accuracy = mean_value(one_fails(study, classify, modalities))
+                about = {"method": method.name, "modalities": modalities, "severity": 1.0}
+                found.append(entry("accuracy", accuracy, part="unseen modality", **about))
         return found
 
 
@@ -271,7 +267,7 @@ class TrainingTime(SensorCell):
         """Return what the trainings need, but not the trainings."""
         return self.needs_of()
 
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Train each method once at a fixed learning rate."""
         study, found = self.study(place), []
         study.data.failures("train")  # computed before the clock starts
@@ -281,5 +277,6 @@ class TrainingTime(SensorCell):
             assert cell is not None
             start = time.process_time()
             cell.train(place, self.setup.training.learning_rate)
-            found.append({"method": method.name, "seconds": time.process_time() - start})
+            seconds = time.process_time() - start
+            found.append(entry("train_seconds", seconds, part="cost", method=method.name))
         return found

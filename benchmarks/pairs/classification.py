@@ -13,8 +13,16 @@ from numpy.typing import NDArray
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure, bars
-from benchmarks.harness.rows import Row, by_scene, make_row, over_seeds
-from benchmarks.harness.tables import Table
+from benchmarks.harness.rows import (
+    Entry,
+    Row,
+    by_scene,
+    entry,
+    entry_rows,
+    mean_value,
+    over_seeds,
+)
+from benchmarks.harness.tables import Table, mean_table
 from benchmarks.pairs import models
 from benchmarks.pairs.models import REDRAWS, TrainedWorkspaces, load_workspaces
 from benchmarks.pairs.recognition import LABELS, Split, splits_of
@@ -37,8 +45,7 @@ class Arguments(models.Arguments):
 class RecognitionCell(Cell):
     """A cell that reads classes from held-out observations of one scene.
 
-    Metrics: [{"task", "kind", "train", "test", "test_on", "accuracy"}], `kind` being linear,
-    zero_shot or chance.
+    Metrics: accuracies by task, kind (linear, zero_shot or chance), train, test and test_on.
     """
 
     FILE = "classification"
@@ -64,7 +71,7 @@ class Workspaces(RecognitionCell):
         return (self.workspaces,)
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Fit probes and class means on each modality, and test them on every modality."""
         splits = self.splits(place, self.workspaces.search.setup.modalities)
         workspace = load_workspaces(self.workspaces, place)[self.seed]
@@ -73,7 +80,7 @@ class Workspaces(RecognitionCell):
             z[name] = {}
             for modality, rows in split.latents.items():
                 z[name][modality] = workspace.enter(modality, rows).numpy()
-        results = []
+        results: list[Entry] = []
         for label in LABELS[self.scene]:
             classes = {name: split.classes[label] for name, split in splits.items()}
             for train in z["train"]:
@@ -91,13 +98,13 @@ class Unimodal(RecognitionCell):
     """Fingerprint of the domain modules."""
     strengths: int = STRENGTHS
 
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Fit a probe on each modality and test it there."""
         splits = self.splits(place, self.modalities)
         latents: dict[str, dict[str, NDArray]] = {}
         for name, split in splits.items():
             latents[name] = {modality: rows.numpy() for modality, rows in split.latents.items()}
-        results = []
+        results: list[Entry] = []
         for label in LABELS[self.scene]:
             classes = {name: split.classes[label] for name, split in splits.items()}
             for train in latents["train"]:
@@ -111,15 +118,16 @@ class Chance(RecognitionCell):
 
     modalities: tuple[str, ...]
 
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Return the frequency of the most frequent class."""
-        splits, results = self.splits(place, self.modalities), []
+        splits = self.splits(place, self.modalities)
+        results: list[Entry] = []
         for label in LABELS[self.scene]:
             for test_on in TESTS:
                 classes = splits[test_on].classes[label]
-                frequency = float(np.bincount(classes).max() / len(classes))
+                frequency = np.bincount(classes).max() / len(classes)
                 about = {"task": label, "kind": "chance", "test_on": test_on}
-                results.append({**about, "accuracy": frequency})
+                results.append(entry("accuracy", frequency, **about))
         return results
 
 
@@ -134,36 +142,29 @@ def probed(
     tests: Sequence[str],
     label: str,
     strengths: int,
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """Fit a linear probe on one modality and test it on others; `classes` are (N,) by split."""
-    fitted, results = probe(inputs["train"][train], classes["train"], strengths), []
+    fitted = probe(inputs["train"][train], classes["train"], strengths)
+    results: list[Entry] = []
     for test in tests:
         for test_on in TESTS:
-            accuracy = float(fitted.score(inputs[test_on][test], classes[test_on]))
-            results.append(entry(label, "linear", train, test, test_on, accuracy))
+            accuracy = fitted.score(inputs[test_on][test], classes[test_on])
+            about = {"task": label, "kind": "linear", "train": train, "test": test}
+            results.append(entry("accuracy", accuracy, **about, test_on=test_on))
     return results
 
 
-def matched(
-    inputs: Inputs, classes: Mapping[str, NDArray], train: str, label: str
-) -> list[dict[str, Any]]:
+def matched(inputs: Inputs, classes: Mapping[str, NDArray], train: str, label: str) -> list[Entry]:
     """Name the class whose mean z of one modality is nearest to the z of another."""
-    results = []
+    results: list[Entry] = []
     for test in inputs["train"]:
         for test_on in TESTS if test != train else ():
             accuracy = zero_shot(
                 inputs["train"][train], classes["train"], inputs[test_on][test], classes[test_on]
             )
-            results.append(entry(label, "zero_shot", train, test, test_on, accuracy))
+            about = {"task": label, "kind": "zero_shot", "train": train, "test": test}
+            results.append(entry("accuracy", accuracy, **about, test_on=test_on))
     return results
-
-
-def entry(
-    label: str, kind: str, train: str, test: str, test_on: str, accuracy: float
-) -> dict[str, Any]:
-    """Return one accuracy as metrics hold it."""
-    ways = {"train": train, "test": test, "test_on": test_on}
-    return {"task": label, "kind": kind, **ways, "accuracy": accuracy}
 
 
 def probe(inputs: NDArray, classes: NDArray, strengths: int) -> Any:
@@ -208,17 +209,17 @@ def zero_shot(prototypes: NDArray, known: NDArray, rows: NDArray, classes: NDArr
 
 
 def cells(arguments: Arguments) -> list[RecognitionCell]:
-    """List the cells of latents and chance, and of every number of pairs, model and seed."""
+    """List the cells of every number of pairs, model and seed, and of latents and chance."""
     listed: list[RecognitionCell] = []
     episodes = arguments.size.episodes
     for scene in arguments.scenes:
-        setup = arguments.workspaces(scene, arguments.models[0], JUDGED_AT).search.setup
-        listed.append(Unimodal(scene, episodes, 0, setup.modalities, setup.domains))
-        listed.append(Chance(scene, episodes, 0, setup.modalities))
         for pairs in PAIRS[arguments.preset]:
             for model in arguments.models:
                 trained = arguments.workspaces(scene, model, pairs)
                 listed += [Workspaces(scene, episodes, seed, trained) for seed in trained.seeds]
+        setup = trained.search.setup
+        listed.append(Unimodal(scene, episodes, 0, setup.modalities, setup.domains))
+        listed.append(Chance(scene, episodes, 0, setup.modalities))
     return listed
 
 
@@ -226,26 +227,22 @@ def rows(results: Mapping[RecognitionCell, Any]) -> list[Row]:
     """Return a row for every accuracy."""
     found = []
     for cell, runs in over_seeds(results).items():
-        shared, redraws = _condition(cell), "nothing" if isinstance(cell, Chance) else REDRAWS
-        for entries in zip(*runs, strict=True):
-            condition = {name: entries[0][name] for name in entries[0] if name != "accuracy"}
-            condition |= shared
-            claim = f"classification/{condition['kind']}"
-            if "model" in condition:
-                claim += f"/{condition['model']}"
-            values = [entry["accuracy"] for entry in entries]
-            found.append(make_row(claim, cell.scene, condition, "accuracy", values, redraws))
+        condition: dict[str, Any] = {}
+        if isinstance(cell, Unimodal):
+            condition = {"pairs": 0, "modalities": cell.modalities, "model": "unimodal"}
+        elif isinstance(cell, Workspaces):
+            search, pairs = cell.workspaces.search, cell.workspaces.pairs
+            condition = {"pairs": pairs, "modalities": search.setup.modalities}
+            condition["model"] = search.model.name
+        redraws = "nothing" if isinstance(cell, Chance) else REDRAWS
+        found += entry_rows(cell.scene, runs, condition, claim, redraws)
     return found
 
 
-def _condition(cell: RecognitionCell) -> dict[str, Any]:
-    """Return what all rows of a cell have in their condition."""
-    if isinstance(cell, Workspaces):
-        search, pairs = cell.workspaces.search, cell.workspaces.pairs
-        return {"pairs": pairs, "modalities": search.setup.modalities, "model": search.model.name}
-    if isinstance(cell, Unimodal):
-        return {"pairs": 0, "modalities": cell.modalities, "model": "unimodal"}
-    return {}
+def claim(condition: Mapping[str, Any]) -> str:
+    """Return the claim of a row."""
+    parts = ("classification", condition["kind"], condition.get("model"))
+    return "/".join(part for part in parts if part)
 
 
 COLUMNS = ("probe, same modality", "probe, other modality", "zero-shot")
@@ -260,25 +257,19 @@ def column(condition: Mapping[str, Any]) -> str:
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """One table: episode beginnings at one number of pairs, means over directions."""
-    figures = [
-        row for row in by_scene(rows) if row.matches(test_on="reset") and "train" in row.condition
+    read = [
+        row for row in by_scene(rows) if row.matches(test_on="reset") and "pairs" in row.condition
     ]
-    known = {row.condition["pairs"] for row in figures} - {0}
+    known = {row.condition["pairs"] for row in read} - {0}
     at = min(known, key=lambda pairs: abs(pairs - JUDGED_AT))
-    groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    for row in figures:
+    shown = [row for row in read if row.condition["pairs"] in (0, at)]
+
+    def place(row: Row) -> tuple[tuple[str, ...], str]:
         condition = row.condition
-        if condition["pairs"] in (0, at):
-            line = (row.scene, condition["task"], condition["model"])
-            values = groups.setdefault(line, {name: [] for name in COLUMNS})
-            values[column(condition)].append(row.measured)
-    order = list(dict.fromkeys(line[:2] for line in groups))
-    lines = []
-    for line in sorted(groups, key=lambda line: (order.index(line[:2]), line[2] == "unimodal")):
-        means = [f"{np.mean(of):.1%}" if of else "" for of in groups[line].values()]
-        lines.append((*line, *means))
+        return (row.scene, condition["task"], condition["model"]), column(condition)
+
     title = f"Accuracy on episode beginnings, at {at:,} matched scenes"
-    return [Table(title, ("scene", "task", "model", *COLUMNS), lines)]
+    return [mean_table(title, ("scene", "task", "model"), COLUMNS, shown, place)]
 
 
 def figures(results: Mapping[RecognitionCell, Any]) -> list[Figure]:
@@ -291,7 +282,7 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
     """Accuracy by column of the table: a line of panels for each label, one for each number of
     pairs."""
     runs_of: dict[tuple[int, str], list[Any]] = {}
-    chance: Sequence[Mapping[str, Any]] = ()
+    chance: Sequence[Entry] = ()
     for cell, runs in over_seeds(results).items():
         if cell.scene == scene and isinstance(cell, Workspaces):
             runs_of[cell.workspaces.pairs, cell.workspaces.search.model.name] = runs
@@ -300,12 +291,9 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
     labels, numbers = LABELS[scene], sorted({pairs for pairs, _ in runs_of})
     names = list(dict.fromkeys(model for _, model in runs_of))
 
-    def mean(run: Sequence[Mapping[str, Any]], label: str, name: str) -> float:
-        values = []
-        for entry in run:
-            if (entry["task"], entry["test_on"], column(entry)) == (label, "reset", name):
-                values.append(entry["accuracy"])
-        return float(np.mean(values))
+    def mean(run: Sequence[Entry], label: str, name: str) -> float:
+        known = [entry for entry in run if column(entry) == name]
+        return mean_value(known, task=label, test_on="reset")
 
     def draw_panel(panel: Any, label: str, pairs: int) -> None:
         groups: dict[str, list[list[float]]] = {}
@@ -314,9 +302,8 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
             for model in names:
                 groups[name].append([mean(run, label, name) for run in runs_of[pairs, model]])
         bars(panel, names, groups)
-        for entry in chance:
-            if (entry["task"], entry["test_on"]) == (label, "reset"):
-                panel.axhline(entry["accuracy"], color="gray", linewidth=0.8, linestyle=":")
+        level = mean_value(chance, task=label, test_on="reset")
+        panel.axhline(level, color="gray", linewidth=0.8, linestyle=":")
         panel.set_title(f"{label}, {pairs:,} matched scenes")
 
     def draw(axes: Any) -> None:
@@ -333,30 +320,14 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
 
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
-    means: dict[tuple[str, str, str, str], list[float]] = {}
-    for row in rows:
-        if row.matches(test_on="reset", pairs=JUDGED_AT):
-            group = (
-                row.scene,
-                row.condition["task"],
-                row.condition["model"],
-                column(row.condition),
-            )
-            means.setdefault(group, []).append(row.measured)
+    (table,) = tables(rows)
+    shown = {tuple(line[1:3]): line for line in table.lines}
+    models = {"four": "tr+cont+dcy+cy", "cont": "cont", "tr": "tr", "two": "tr+cont"}
     figures = {}
-    for name, (scene, label) in {
-        "shape": ("simple_shapes", "shape"),
-        "color": ("factory", "color family"),
-        "region": ("factory", "region"),
-    }.items():
-        for short, model in {
-            "four": "tr+cont+dcy+cy",
-            "cont": "cont",
-            "tr": "tr",
-            "two": "tr+cont",
-        }.items():
-            for way, of in {"other": COLUMNS[1], "zero": COLUMNS[2]}.items():
-                figures[f"{name}_{short}_{way}"] = f"{np.mean(means[scene, label, model, of]):.1%}"
+    for label in ("shape", "color family", "region"):
+        for name, model in models.items():
+            short = f"{label.split()[0]}_{name}"
+            figures[f"{short}_other"], figures[f"{short}_zero"] = shown[label, model][4:]
     return figures
 
 

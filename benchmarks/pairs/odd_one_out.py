@@ -14,8 +14,16 @@ from torch.nn.functional import cross_entropy, normalize
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure, bars
-from benchmarks.harness.rows import Row, by_scene, make_row, over_seeds
-from benchmarks.harness.tables import Table
+from benchmarks.harness.rows import (
+    Entry,
+    Row,
+    by_scene,
+    entry,
+    entry_rows,
+    mean_value,
+    over_seeds,
+)
+from benchmarks.harness.tables import Table, mean_table
 from benchmarks.pairs import models
 from benchmarks.pairs.models import TrainedWorkspaces, load_workspaces
 from benchmarks.pairs.recognition import LABELS, Split, splits_of
@@ -46,7 +54,7 @@ class Arguments(models.Arguments):
 
 @dataclass(frozen=True)
 class OddOneOut(Cell):
-    """Fits judges of a workspace and tests them. Metrics: [{"task", "train", "test", "accuracy"}].
+    """Fits judges of a workspace and tests them. Metrics: accuracies by task, train, test.
 
     `train` is a modality, `test` a modality or "mixed".
     """
@@ -63,7 +71,7 @@ class OddOneOut(Cell):
         """Return the training of the workspace."""
         return (self.workspaces,)
 
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Fit a judge for every label and training modality, and test it on every modality."""
         modalities = self.workspaces.search.setup.modalities
         splits = splits_of(place, self.scene, modalities, self.episodes)
@@ -126,12 +134,12 @@ def measure(
     workspace: Workspace,
     seed: int,
     count: int,
-) -> list[dict[str, Any]]:
+) -> list[Entry]:
     """Return the accuracy of every judge on every test; see `OddOneOut`."""
     train, held_out = splits["train"], splits["reset"]
     modalities = list(train.latents)
     z_train, z_test = _z(workspace, train), _z(workspace, held_out)  # (N, D, Z)
-    results = []
+    results: list[Entry] = []
     for label in labels:
         rng = np.random.default_rng([seed, *label.encode()])
         learned, learned_odd = triplets(train.classes[label], count, rng)
@@ -143,8 +151,8 @@ def measure(
             judge = fit_judge(z_train[learned, index], torch.from_numpy(learned_odd), seed)
             for test, column in columns.items():
                 right = judge(z_test[items, column]).argmax(-1) == torch.from_numpy(odd)
-                accuracy = float(right.float().mean())
-                results.append({"task": label, "train": name, "test": test, "accuracy": accuracy})
+                accuracy = right.float().mean()
+                results.append(entry("accuracy", accuracy, task=label, train=name, test=test))
     return results
 
 
@@ -169,13 +177,14 @@ def rows(results: Mapping[OddOneOut, Any]) -> list[Row]:
     found = []
     for cell, runs in over_seeds(results).items():
         model = cell.workspaces.search.model.name
-        for entries in zip(*runs, strict=True):
-            condition = {name: entries[0][name] for name in ("task", "train", "test")}
-            condition |= {"pairs": cell.workspaces.pairs, "model": model}
-            values = [entry["accuracy"] for entry in entries]
-            claim = f"odd_one_out/{model}"
-            found.append(make_row(claim, cell.scene, condition, "accuracy", values, REDRAWS))
+        condition = {"pairs": cell.workspaces.pairs, "model": model}
+        found += entry_rows(cell.scene, runs, condition, claim, REDRAWS)
     return found
+
+
+def claim(condition: Mapping[str, Any]) -> str:
+    """Return the claim of a row."""
+    return f"odd_one_out/{condition['model']}"
 
 
 def tested_on(train: str, test: str) -> str:
@@ -187,17 +196,14 @@ def tested_on(train: str, test: str) -> str:
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """One table: a line for each scene, label and model, means over modalities."""
-    groups: dict[tuple[str, str, str], dict[str, list[float]]] = {}
-    for row in by_scene(rows):
-        line = (row.scene, row.condition["task"], row.condition["model"])
-        tested = tested_on(row.condition["train"], row.condition["test"])
-        groups.setdefault(line, {name: [] for name in TESTED})[tested].append(row.measured)
-    order = list(dict.fromkeys(line[:2] for line in groups))
-    lines = []
-    for line in sorted(groups, key=lambda line: order.index(line[:2])):
-        lines.append((*line, *(f"{np.mean(groups[line][name]):.1%}" for name in TESTED)))
-    headers = ("scene", "differs in", "model", *TESTED)
-    return [Table("Accuracy of the odd one out (chance: 33.3%)", headers, lines)]
+
+    def place(row: Row) -> tuple[tuple[str, ...], str]:
+        condition = row.condition
+        line = (row.scene, condition["task"], condition["model"])
+        return line, tested_on(condition["train"], condition["test"])
+
+    headers, title = ("scene", "differs in", "model"), "Accuracy of the odd one out (chance: 33.3%)"
+    return [mean_table(title, headers, TESTED, by_scene(rows), place)]
 
 
 def figures(results: Mapping[OddOneOut, Any]) -> list[Figure]:
@@ -215,12 +221,9 @@ def _figure(scene: str, results: Mapping[OddOneOut, Any]) -> Figure:
     }
     labels = LABELS[scene]
 
-    def mean(run: Sequence[Mapping[str, Any]], label: str, tested: str) -> float:
-        values = []
-        for entry in run:
-            if entry["task"] == label and tested_on(entry["train"], entry["test"]) == tested:
-                values.append(entry["accuracy"])
-        return float(np.mean(values))
+    def mean(run: Sequence[Entry], label: str, tested: str) -> float:
+        known = [entry for entry in run if tested_on(entry["train"], entry["test"]) == tested]
+        return mean_value(known, task=label)
 
     def draw(axes: Any) -> None:
         for panel, label in zip(axes[0], labels, strict=True):
@@ -241,23 +244,15 @@ def _figure(scene: str, results: Mapping[OddOneOut, Any]) -> Figure:
 
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
-    values: dict[tuple[str, str, str, str], list[float]] = {}
-    for row in rows:
-        condition = row.condition
-        tested = tested_on(condition["train"], condition["test"])
-        group = (row.scene, condition["task"], condition["model"], tested)
-        values.setdefault(group, []).append(row.measured)
-    means = {group: float(np.mean(of_group)) for group, of_group in values.items()}
-    region, other = ("factory", "region"), "other modality"
-    best = 0.0
-    for (scene, _, _, tested), mean in means.items():
-        if scene == "simple_shapes" and tested == other:
-            best = max(best, mean)
+    (table,) = tables(rows)
+    shown = {tuple(line[:3]): line[3:] for line in table.lines}
+    four = shown["factory", "region", "tr+cont+dcy+cy"]
     return {
-        "four_other": f"{means[*region, 'tr+cont+dcy+cy', other]:.1%}",
-        "four_same": f"{means[*region, 'tr+cont+dcy+cy', 'same modality']:.1%}",
-        "tr_other": f"{means[*region, 'tr', other]:.1%}",
-        "shapes_best": f"{best:.1%}",
+        "four_same": four[0],
+        "four_other": four[1],
+        "tr_other": shown["factory", "region", "tr"][1],
+        "shapes_four": shown["simple_shapes", "shape", "tr+cont+dcy+cy"][1],
+        "shapes_ours": shown["simple_shapes", "shape", "tr+cont+dcy+bt"][1],
     }
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell, Place, TrainingCell
 from benchmarks.harness.observed import observed
+from benchmarks.harness.rows import Entry, entry
 from benchmarks.pairs import models, translation_report
 from benchmarks.pairs.models import TrainedWorkspaces, domains_of, latents_of, load_workspaces
 from gw_agents.domains.base import mlp
@@ -105,7 +106,7 @@ def tests_of(
 
 @dataclass(frozen=True)
 class Translation(Cell):
-    """Judges one workspace. Metrics: [{"kind", "test", "source", "target", "metric", "value"}].
+    """Judges one workspace. Metrics: figures by kind, test, source and target.
 
     `kind` is translation, retrieval (between two modalities), demi_cycle (source = target), cycle
     (source -> target -> source) or units (a translation in the units of the attributes, or as the
@@ -132,7 +133,7 @@ class Translation(Cell):
         return (self.workspaces, *(() if self.reader is None else (self.reader,)))
 
     @torch.no_grad()
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure everything on episode beginnings and on rollouts."""
         modalities = self.workspaces.search.setup.modalities
         workspace = load_workspaces(self.workspaces, place)[self.seed]
@@ -142,7 +143,7 @@ class Translation(Cell):
             for source, target in permutations(test.latents, 2):
                 there = predicted(workspace, test.latents, source, target)
                 for unit, value in self.in_units(place, target, there, test).items():
-                    figures.append(entry("units", source, target, value, unit))
+                    figures.append(entry(unit, value, kind="units", source=source, target=target))
             results += [{"test": name, **figure} for figure in figures]
         return results
 
@@ -165,30 +166,26 @@ def predicted(
     return workspace.broadcast(workspace.enter(source, latents[source]), [target])[target]
 
 
-def latent_figures(workspace: Workspace, latents: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+def latent_figures(workspace: Workspace, latents: Mapping[str, Tensor]) -> list[Entry]:
     """Return the errors in standard deviations of latents, and R@1."""
     z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
-    figures = []
+    figures: list[Entry] = []
     for name, rows in latents.items():
         again = predicted(workspace, latents, name, name)
-        figures.append(entry("demi_cycle", name, name, squared_error(again, rows)))
+        about = {"kind": "demi_cycle", "source": name, "target": name}
+        figures.append(entry("squared_error", squared_error(again, rows), **about))
     for a, b in combinations(latents, 2):
-        figures.append(entry("retrieval", a, b, retrieval(z[a], z[b]), "recall_at_1"))
+        about = {"kind": "retrieval", "source": a, "target": b}
+        figures.append(entry("recall_at_1", retrieval(z[a], z[b]), **about))
     for source, target in permutations(latents, 2):
         there = predicted(workspace, latents, source, target)
         back = predicted(workspace, {target: there}, target, source)
+        ends = {"source": source, "target": target}
         error = squared_error(there, latents[target])
-        figures.append(entry("translation", source, target, error))
-        figures.append(entry("cycle", source, target, squared_error(back, latents[source])))
+        figures.append(entry("squared_error", error, kind="translation", **ends))
+        error = squared_error(back, latents[source])
+        figures.append(entry("squared_error", error, kind="cycle", **ends))
     return figures
-
-
-def entry(
-    kind: str, source: str, target: str, value: Any, metric: str = "squared_error"
-) -> dict[str, Any]:
-    """Return one figure as metrics hold it."""
-    ends = {"source": source, "target": target}
-    return {"kind": kind, **ends, "metric": metric, "value": float(value)}
 
 
 def retrieval(a: Tensor, b: Tensor) -> float:

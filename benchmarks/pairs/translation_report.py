@@ -1,14 +1,23 @@
 """Rows, tables and pictures of the translation benchmark."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.harness.figures import Figure, band
-from benchmarks.harness.rows import Row, by_scene, find_row, make_row, over_seeds
+from benchmarks.harness.rows import (
+    Entry,
+    Row,
+    by_scene,
+    entry_rows,
+    find_row,
+    make_row,
+    mean_value,
+    over_seeds,
+)
 from benchmarks.harness.tables import Table
 from benchmarks.pairs.label_efficiency import HIGH, LOW, Efficiency, label_efficiency
 from benchmarks.pairs.models import REDRAWS
@@ -48,7 +57,7 @@ KINDS = {
     "cycle": "cycle",
 }
 """Columns of figures that are averaged over directions, and their kinds."""
-Runs = Sequence[Sequence[Mapping[str, Any]]]
+Runs = Sequence[Sequence[Entry]]
 """The entries of every seed, as `Translation` measures them."""
 
 
@@ -92,8 +101,8 @@ class Grid:
 
     def curve(self, model: str, source: str, target: str, seed: int) -> list[float]:
         """Return a seed's translation errors by growing number of pairs."""
-        kind = {"kind": "translation", "test": "reset", "source": source, "target": target}
-        return [mean_value(self.runs[model, pairs][seed], kind) for pairs in self.pairs]
+        about = {"kind": "translation", "test": "reset", "source": source, "target": target}
+        return [mean_value(self.runs[model, pairs][seed], **about) for pairs in self.pairs]
 
     def efficiencies(self, model: str, source: str, target: str) -> list[Efficiency]:
         """Return the label efficiency of each seed, against `tr` with the same matched scenes."""
@@ -103,12 +112,6 @@ class Grid:
             own = self.curve(model, source, target, seed)
             found.append(label_efficiency(self.pairs, reference, own))
         return found
-
-
-def mean_value(entries: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> float:
-    """Return the mean value of the entries that hold all that is wanted."""
-    values = [entry["value"] for entry in entries if wanted.items() <= entry.items()]
-    return float(np.mean(values))
 
 
 def grids_of(results: Mapping["Translation", Any]) -> list[Grid]:
@@ -128,41 +131,42 @@ def rows(results: Mapping["Translation", Any]) -> list[Row]:
     """Return a row for every figure, and label efficiencies where `tr` was run."""
     found = []
     for grid in grids_of(results):
-        found += _figure_rows(grid)
+        for (model, pairs), runs in grid.runs.items():
+            condition = grid.condition | {"model": model, "pairs": pairs}
+            for row in entry_rows(grid.scene, runs, condition, claim, REDRAWS):
+                of = direction(row.condition)
+                found.append(replace(row, condition=row.condition | {"of": of}))
         for model in grid.models if grid.comparable else ():
             found += _efficiency_rows(grid, model)
     return found
 
 
-def _figure_rows(grid: Grid) -> list[Row]:
-    found = []
-    for (model, pairs), runs in grid.runs.items():
-        for entries in zip(*runs, strict=True):
-            figure = entries[0]
-            condition = grid.condition | {"model": model, "pairs": pairs, "of": _direction(figure)}
-            condition |= {name: figure[name] for name in ("kind", "test", "source", "target")}
-            values = [entry["value"] for entry in entries]
-            claim = f"translation/{figure['kind']}/{model}"
-            found.append(make_row(claim, grid.scene, condition, figure["metric"], values, REDRAWS))
-    return found
+def claim(condition: Mapping[str, Any]) -> str:
+    """Return the claim of a row."""
+    return f"translation/{condition['kind']}/{condition['model']}"
 
 
-def _direction(figure: Mapping[str, Any]) -> str:
+def direction(condition: Mapping[str, Any]) -> str:
     """Write the modalities of a figure as one text, for readers of the summary."""
-    source, target = figure["source"], figure["target"]
+    source, target = condition["source"], condition["target"]
     texts = {
         "demi_cycle": source,
         "retrieval": f"{source}~{target}",
         "cycle": f"{source}->{target}->{source}",
     }
-    return texts.get(figure["kind"], f"{source}->{target}")
+    return texts.get(condition["kind"], f"{source}->{target}")
 
 
 def _efficiency_rows(grid: Grid, model: str) -> list[Row]:
     """Return the label efficiency of every direction, and the geometric mean over directions."""
-    claim, published = f"translation/label_efficiency/{model}", LABEL_EFFICIENCY.get(model)
+    published = LABEL_EFFICIENCY.get(model)
     shared = grid.condition | {"kind": "label_efficiency", "model": model}
     found, logarithms = [], []
+
+    def add(condition: dict[str, Any], ratios: list[float]) -> None:
+        text = claim(condition)
+        found.append(make_row(text, grid.scene, condition, "ratio", ratios, REDRAWS, published))
+
     for source, target in grid.directions:
         seeds = grid.efficiencies(model, source, target)
         condition = shared | {"of": f"{source}->{target}", "source": source, "target": target}
@@ -170,10 +174,8 @@ def _efficiency_rows(grid: Grid, model: str) -> list[Row]:
         condition["at_most"] = sum(efficiency.at_most for efficiency in seeds)
         ratios = [efficiency.ratio for efficiency in seeds]
         logarithms.append(np.log(ratios))
-        found.append(make_row(claim, grid.scene, condition, "ratio", ratios, REDRAWS, published))
-    means = np.exp(np.mean(logarithms, 0)).tolist()
-    condition = shared | {"of": "all"}
-    found.append(make_row(claim, grid.scene, condition, "ratio", means, REDRAWS, published))
+        add(condition, ratios)
+    add(shared | {"of": "all"}, np.exp(np.mean(logarithms, 0)).tolist())
     return found
 
 
@@ -305,7 +307,7 @@ def _figure(grid: Grid) -> Figure:
             values = []
             for count in pairs:
                 runs = grid.runs[model, count]
-                values.append([mean_value(run, {"test": "reset", **wanted}) for run in runs])
+                values.append([mean_value(run, test="reset", **wanted) for run in runs])
             band(panel, pairs, values, f"C{index}", marker="o", markersize=3, label=model)
         panel.set(xscale="log", xlabel="matched scenes N")
         panel.set_xticks(pairs, [f"{number:,}" for number in pairs], fontsize=8)
