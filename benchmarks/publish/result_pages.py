@@ -22,6 +22,7 @@ from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 from benchmarks.pairs.translation import TRANSLATION
+from benchmarks.speed.throughput import THROUGHPUT
 from gw_agents.command import run_command
 from gw_envs.files import write_atomically
 
@@ -34,6 +35,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     CLASSIFICATION,
     ODD_ONE_OUT,
     DOMAINS,
+    THROUGHPUT,
 )
 """Every benchmark that has a page, in the order of the index."""
 

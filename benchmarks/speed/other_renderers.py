@@ -1,4 +1,4 @@
-"""Other ways to draw Simple Shapes, for the throughput benchmark to stand beside: the same outlines and colors."""
+"""Other ways to draw Simple Shapes, with the same outlines and colors: baselines of speed."""
 
 import io
 from typing import Any
@@ -31,8 +31,9 @@ _EGG = [
 
 
 def _placed(points: NDArray[np.float64], state: SimpleShapesState, row: int) -> NDArray[np.float64]:
-    """(P, 2) points of the centred unit square -> where they are in the scene, in pixels, y upwards."""
-    cosine, sine = (f(state.rotation[row]) * state.size[row] for f in (np.cos, np.sin))
+    """Place (P, 2) points of the centered unit square in a scene: in pixels, y upwards."""
+    cosine = np.cos(state.rotation[row]) * state.size[row]
+    sine = np.sin(state.rotation[row]) * state.size[row]
     return points @ np.array([[cosine, sine], [-sine, cosine]]) + (state.x[row], state.y[row])
 
 
@@ -40,7 +41,7 @@ class Matplotlib:
     """Draws one scene at a time with matplotlib's Agg canvas, 32 x 32 pixels."""
 
     def __init__(self) -> None:
-        """Open the figures that are used again."""
+        """Open the figures that are reused."""
         import matplotlib
 
         matplotlib.use("Agg")
@@ -63,14 +64,14 @@ class Matplotlib:
         self._only: Any = bare.add_patch(PathPatch(egg, linewidth=0))
 
     def one_figure(self, state: SimpleShapesState, row: int) -> NDArray[np.uint8]:
-        """(32, 32, 3): one figure for all scenes, its axes cleared and set up for each."""
+        """Draw (32, 32, 3) in one figure for all scenes, its axes cleared and set up for each."""
         self._axes.clear()
         self._paint(self._axes, state, row)
         self._figure.tight_layout(pad=0)
         return self._pixels(self._figure)
 
     def new_figure(self, state: SimpleShapesState, row: int) -> bytes:
-        """The PNG file of a figure of its own: how the published dataset was drawn."""
+        """Return the PNG file of a figure of its own: how the published dataset was drawn."""
         figure, axes = self._pyplot.subplots(figsize=(CANVAS, CANVAS), dpi=1)
         self._paint(axes, state, row)
         figure.tight_layout(pad=0)
@@ -80,7 +81,8 @@ class Matplotlib:
         return file.getvalue()
 
     def one_patch(self, state: SimpleShapesState, row: int) -> NDArray[np.uint8]:
-        """(32, 32, 3): bare axes that stay, of which only the outline and its color change; matplotlib at its best."""
+        """Draw (32, 32, 3) in bare axes whose outline and color alone change: matplotlib at its
+        best."""
         self._only.set_path(self._outline(state, row))
         self._only.set_facecolor(state.rgb[row] / 255)
         return self._pixels(self._bare)
@@ -107,7 +109,7 @@ class Matplotlib:
 
 
 def supersampled(state: SimpleShapesState, row: int, factor: int = 4) -> NDArray[np.uint8]:
-    """(32, 32, 3) drawn by OpenCV `factor` times as large, without anti-aliasing, and averaged."""
+    """Draw (32, 32, 3) with OpenCV `factor` times as large, without anti-aliasing, and average."""
     points = _placed(OUTLINES[state.shape[row], : LENGTHS[state.shape[row]]], state, row)
     pixels = np.stack([points[:, 0], CANVAS - points[:, 1]], -1) * factor - 0.5
     picture = np.zeros((CANVAS * factor, CANVAS * factor, 3), np.uint8)
