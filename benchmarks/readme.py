@@ -106,7 +106,9 @@ def throughput() -> str:
     for row in rows_of("throughput"):
         what = SPEEDS.get(row["claim"].removeprefix("throughput/"))
         if row["metric"] == "ratio" and what:
-            condition = ", ".join(f"{name} {value}" for name, value in row["condition"].items())
+            about = dict(row["condition"])
+            del about["ours"], about["baseline"]
+            condition = ", ".join(f"{name} {value}" for name, value in about.items())
             middle, low, high = (
                 f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
                 for x in (row["measured"], row["low"], row["high"])

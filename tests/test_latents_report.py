@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.harness.benchmark import run
 from benchmarks.harness.cells import Place
+from benchmarks.harness.rows import entry
 from benchmarks.latents import report
 from benchmarks.latents.errors import DomainErrors, Reconstructions, decoded_errors, load_once
 from benchmarks.latents.report import DOMAINS, Arguments, rows, tables
@@ -15,8 +16,8 @@ def test_rows_are_means_over_seeds():
     results = {}
     for seed, (position, rotation) in enumerate([(0.1, 3.0), (0.3, 5.0)]):
         results[DomainErrors("factory", seed=seed, **FACTORY)] = [
-            {"attribute": "position", "probe": "mlp", "error": position},
-            {"attribute": "rotation", "probe": "mlp", "error": rotation},
+            entry("error", position, attribute="position", probe="mlp", unit="m"),
+            entry("error", rotation, attribute="rotation", probe="mlp", unit="degrees"),
         ]
     results[Reconstructions("factory", "0123")] = {}
     position, rotation = rows(results)

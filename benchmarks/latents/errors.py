@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure
+from benchmarks.harness.rows import Entry, entry
 from benchmarks.speed.other_renderers import Matplotlib
 from gw_agents.domains.base import Domain
 from gw_agents.learning.latents import scene_attributes, scene_latents
@@ -26,6 +27,18 @@ from gw_envs.observation import MODALITIES
 COLUMNS = 10
 """Images in a line of the picture."""
 
+UNITS = {
+    "shape": "fraction wrong",
+    "size": "px",
+    "rotation": "degrees",
+    "rgb": "of 255",
+    "variance": "fraction not explained",
+    "caption_truth": "fraction not wholly true",
+}
+"""Units of errors, by attribute."""
+LENGTHS = {"simple_shapes": "px", "factory": "m"}
+"""Units of positions, by scene."""
+
 load_once = lru_cache(maxsize=len(MODALITIES))(load_domain)
 """`load_domain`, once for each process."""
 
@@ -34,8 +47,8 @@ load_once = lru_cache(maxsize=len(MODALITIES))(load_domain)
 class DomainErrors(Cell):
     """Measures one domain module.
 
-    Metrics: [{"attribute", "probe", "error"}], `probe` being linear, mlp, redrawn (the MLP on
-    images of matplotlib) or decoded (the module's own decoder).
+    Metrics: entries of the metric "error" with attribute, unit and probe, which is linear, mlp,
+    redrawn (the MLP on images of matplotlib) or decoded (the module's own decoder).
     """
 
     FILE = "domains"
@@ -53,7 +66,7 @@ class DomainErrors(Cell):
     redrawn: int = 300
     """Held-out scenes that matplotlib draws."""
 
-    def compute(self, place: Place, needed: Sequence[Any]) -> list[dict[str, Any]]:
+    def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Fit the probes, and judge them and the decoder on held-out scenes."""
         domain, _ = load_once(place.weights_of(self.scene), self.modality, self.scene)
         fitted = self._latents(domain, "train", 1000 + self.seed, self.train)
@@ -71,9 +84,11 @@ class DomainErrors(Cell):
         if self.scene == "simple_shapes" and self.modality == "image":
             errors["redrawn"] = redrawn_errors(domain, probe, self.seed, self.redrawn)
         results = []
-        for name, by_attribute in errors.items():
+        for probe_name, by_attribute in errors.items():
             for attribute, error in by_attribute.items():
-                results.append({"attribute": attribute, "probe": name, "error": error})
+                unit = LENGTHS[self.scene] if attribute == "position" else UNITS[attribute]
+                about = {"attribute": attribute, "probe": probe_name, "unit": unit}
+                results.append(entry("error", error, **about))
         return results
 
     def _latents(self, domain: Domain, split: str, seed: int, count: int) -> Tensor:

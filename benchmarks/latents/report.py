@@ -9,24 +9,14 @@ from benchmarks.harness import benchmark
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell
 from benchmarks.harness.figures import Figure
-from benchmarks.harness.rows import Row, by_scene, find_row, make_row, over_seeds
+from benchmarks.harness.rows import Row, by_scene, entry_rows, find_row, over_seeds
 from benchmarks.harness.tables import Table
 from benchmarks.latents.errors import DomainErrors, Reconstructions
 from gw_agents.checkpoint import fingerprint
 from gw_envs.errors import check_whole
 from gw_envs.observation import MODALITIES, check_modalities
+from gw_envs.scenes import SCENES
 
-UNITS = {
-    "shape": "fraction wrong",
-    "size": "px",
-    "rotation": "degrees",
-    "rgb": "of 255",
-    "variance": "fraction not explained",
-    "caption_truth": "fraction not wholly true",
-}
-"""Units of errors, by attribute."""
-LENGTHS = {"simple_shapes": "px", "factory": "m"}
-"""Units of positions, by scene."""
 READERS = {
     "linear": "linear probe",
     "mlp": "MLP probe",
@@ -79,15 +69,13 @@ def rows(results: Mapping[Cell, Any]) -> list[Row]:
     measured = {cell: runs for cell, runs in results.items() if isinstance(cell, DomainErrors)}
     found = []
     for cell, runs in over_seeds(measured).items():
-        for entries in zip(*runs, strict=True):
-            attribute = entries[0]["attribute"]
-            unit = LENGTHS[cell.scene] if attribute == "position" else UNITS[attribute]
-            condition = {"modality": cell.modality, "attribute": attribute}
-            condition |= {"probe": entries[0]["probe"], "unit": unit}
-            claim = f"domains/{cell.modality}/{attribute}"
-            values = [entry["error"] for entry in entries]
-            found.append(make_row(claim, cell.scene, condition, "error", values, REDRAWS))
+        condition = {"modality": cell.modality}
+        found += entry_rows(cell.scene, runs, condition, _claim, REDRAWS)
     return found
+
+
+def _claim(condition: Mapping[str, str]) -> str:
+    return f"domains/{condition['modality']}/{condition['attribute']}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -113,7 +101,7 @@ def figures(results: Mapping[Cell, Any]) -> list[Figure]:
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
     figures = {}
-    for scene in LENGTHS:
+    for scene in SCENES:
         for modality in ("image", "language"):
             for attribute in ("position", "rotation", "rgb"):
                 about = {"modality": modality, "attribute": attribute, "probe": "mlp"}
