@@ -40,6 +40,24 @@ def test_its_commands_exist(command):
 
 @pytest.mark.torch
 def test_its_figures_are_those_of_the_committed_summaries():
-    from benchmarks.readme import fill
+    from benchmarks.publish.front_page import HEADLINES, fill
 
     assert fill(TEXT) == TEXT
+    assert all(headline.text in TEXT for headline in HEADLINES)
+
+
+def test_it_is_short():
+    assert len(TEXT.encode()) <= 9_000
+
+
+def test_every_page_can_be_reached_from_it():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        for link in re.findall(r"\]\((?!https?:)([^)#]+\.md)[^)]*\)", page.read_text()):
+            waiting.append((page.parent / link).resolve())
+    pages = set((ROOT / "docs").rglob("*.md"))
+    assert pages - reached == set()

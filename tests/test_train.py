@@ -40,7 +40,8 @@ def run(folder, **changes):
 def test_the_same_command_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(train.ProgressCallback, "_on_step", lambda self: stop_at(self, 700))
     with pytest.raises(
-        KeyboardInterrupt, match="stopped after 700 of 1,500 steps; rerun the same command to resume"
+        KeyboardInterrupt,
+        match="stopped after 700 of 1,500 steps; rerun the same command to resume",
     ):
         run(tmp_path, steps=1500)
     monkeypatch.undo()

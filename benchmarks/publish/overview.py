@@ -84,7 +84,7 @@ def _draw_uses(figure: Figure, gw: GlobalWorkspace, observation: dict[str, Any])
 def _panel(
     figure: Figure, place: tuple[float, float, float, float], title: str, color: str
 ) -> Axes:
-    """An empty frame with a title; `place` is left, bottom, width, height as parts of the figure."""
+    """Return an empty frame; `place` is left, bottom, width and height as parts of the figure."""
     axes = figure.add_axes(place)
     axes.set_title(title, fontsize=10, color=color, pad=4, weight="bold")
     axes.set_xticks([])
@@ -96,7 +96,7 @@ def _panel(
 
 
 def _bars(axes: Axes, values: np.ndarray, color: str) -> None:
-    """Bars of numbers in [-1, 1]."""
+    """Draw numbers in [-1, 1] as bars."""
     axes.bar(range(len(values)), values, color=color)
     axes.axhline(0, color=color, linewidth=0.8)
     axes.set_ylim(-1.1, 1.1)
@@ -105,7 +105,7 @@ def _bars(axes: Axes, values: np.ndarray, color: str) -> None:
 def _arrow(
     figure: Figure, start: tuple[float, float], end: tuple[float, float], color: str
 ) -> None:
-    """An arrow between two points of the figure."""
+    """Draw an arrow between two points of the figure."""
     style = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.3, "color": color}
     figure.add_artist(FancyArrowPatch(start, end, transform=figure.transFigure, **style))
 
