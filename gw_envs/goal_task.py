@@ -64,6 +64,8 @@ class Task:
         Returns:
             The distance to the goal (...,) and the absolute angle to it in [0, pi] (...,).
         """
+        if pose.ndim == 2:
+            return _distances(pose, *self.goal)
         distance, angle = _distances(pose.reshape(-1, 3), *self.goal)
         return distance.reshape(pose.shape[:-1]), angle.reshape(pose.shape[:-1])
 
@@ -86,6 +88,8 @@ class Task:
             before: distances and angles (...,) before each step.
             after: the same after it.
         """
+        if after[0].ndim == 1:
+            return _outcomes(*before, *after, self._numbers)
         flat = [array.reshape(-1) for array in (*before, *after)]
         rewards, success = _outcomes(*flat, self._numbers)
         return rewards.reshape(after[0].shape), success.reshape(after[0].shape)

@@ -7,6 +7,7 @@ and its attribute fields alone, not how the scene is drawn or moved.
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -104,21 +105,19 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
     Raises:
         InputError: a field of the scene has no value.
     """
-    fields = get_scene(scene).fields
-    missing = [field.name for field in fields if field.name not in values]
+    columns, low, gain, shift = _layout(scene)
+    missing = [name for name in columns if name not in values]
     if missing:
-        names = ", ".join(field.name for field in fields)
-        raise InputError(f"no value for {', '.join(missing)}: {scene} needs {names}")
-    spans, low, gain, shift = _scaling(scene)
+        raise InputError(f"no value for {', '.join(missing)}: {scene} needs {', '.join(columns)}")
     raw = np.empty((*np.shape(values["rotation"]), len(low)))
-    for field, span in zip(fields, spans, strict=True):
-        value = np.asarray(values[field.name])
-        if field.kind == "one_hot":
-            raw[..., span] = value[..., None] == np.arange(field.width)
-        elif field.kind == "angle":
-            raw[..., span.start], raw[..., span.start + 1] = np.cos(value), np.sin(value)
+    for name, (kind, place, classes) in columns.items():
+        value = np.asarray(values[name])
+        if kind == "one_hot":
+            raw[..., place] = value[..., None] == classes
+        elif kind == "angle":
+            raw[..., place.start], raw[..., place.start + 1] = np.cos(value), np.sin(value)
         else:
-            raw[..., span] = value if field.width > 1 else value[..., None]
+            raw[..., place] = value
     return _scaled(raw.reshape(-1, len(low)), low, gain, shift).reshape(raw.shape)
 
 
@@ -134,19 +133,26 @@ def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
     return scaled
 
 
+Column = tuple[str, Any, NDArray[np.int64]]
+"""A field's kind, its place in the attribute vector (an index, or a slice), and its class numbers."""
+
+
 @cache
-def _scaling(scene: str) -> tuple[list[slice], NDArray, NDArray, NDArray]:
-    """Return the span of each field, and (A,) low, gain and shift for `_scaled`."""
-    spans, columns, start = [], [], 0
+def _layout(scene: str) -> tuple[dict[str, Column], NDArray, NDArray, NDArray]:
+    """Return the column of each field by name, and (A,) low, gain and shift for `_scaled`."""
+    columns: dict[str, Column] = {}
+    scalings: list[tuple[float, float, float]] = []
     for field in get_scene(scene).fields:
-        spans.append(slice(start, start + field.components))
-        start += field.components
+        start = len(scalings)
+        alone = field.kind == "linear" and field.width == 1
+        place = start if alone else slice(start, start + field.components)
+        columns[field.name] = (field.kind, place, np.arange(field.width))
         scaling = (0.0, 1.0, 0.0)
         if field.kind == "linear":
             scaling = (field.low, 2.0 / (field.high - field.low), 1.0)
-        columns += [scaling] * field.components
-    low, gain, shift = np.array(columns).T.copy()
-    return spans, low, gain, shift
+        scalings += [scaling] * field.components
+    low, gain, shift = np.array(scalings).T.copy()
+    return columns, low, gain, shift
 
 
 def values_from_attributes(scene: str, vectors: ArrayLike) -> dict[str, NDArray]:
