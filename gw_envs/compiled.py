@@ -58,7 +58,7 @@ class _DiskCache(FunctionCache):
 
 @cache
 def _sources_stamp() -> str:
-    """Return a hash of all sources of `gw_envs`: compiled functions call one another across files."""
+    """Return a hash of all sources: compiled functions call one another across files."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

@@ -134,7 +134,7 @@ def _scaled(raw, low, gain, shift):  # pragma: no cover - compiled
 
 
 Column = tuple[str, Any, NDArray[np.int64]]
-"""A field's kind, its place in the attribute vector (an index, or a slice), and its class numbers."""
+"""A field's kind, its place in the attribute vector (index or slice), and its class numbers."""
 
 
 @cache

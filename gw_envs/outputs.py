@@ -9,7 +9,7 @@ from typing import IO
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError with one sentence unless a file can be written at `path`; nothing is left behind."""
+    """Raise OSError with one sentence unless a file can be written at `path`; leave nothing behind."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
@@ -27,9 +27,10 @@ def check_writable(path: str | Path) -> None:
 
 @contextmanager
 def locked(path: str | Path, busy: str) -> Iterator[None]:
-    """Hold the lock file `path` within the block; it is freed when the block or the process ends, however it ends.
+    """Hold the lock file `path` within the block; the end of the block or process frees it.
 
-    Raises BlockingIOError with the sentence `busy` if somebody else holds it, OSError if `path` can't be written.
+    Raises BlockingIOError with the sentence `busy` if somebody else holds it, and OSError if `path`
+    cannot be written.
     """
     path = Path(path)
     check_writable(path)
