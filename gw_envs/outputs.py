@@ -9,7 +9,7 @@ from typing import IO
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError with one sentence unless a file can be written at `path`; leave nothing behind."""
+    """Raise OSError unless a file can be written at `path`; leave nothing behind."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")
