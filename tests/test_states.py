@@ -121,13 +121,13 @@ def test_a_state_far_away_is_refused_out_of_a_file_too(tmp_path):
 def test_numbers_that_were_changed_later_hang_nothing(name, number):
     state, camera, simulation = states("factory", 1), FactoryCamera(64), FactorySimulation()
     getattr(state, name)[...] = number
-    with pytest.raises(InputError, match=f"a state is no scene: {name}"):
-        camera.render_full(state)
+    for draw in (camera.render, camera.render_full):
+        with pytest.raises(InputError, match=f"a state is no scene: {name}"):
+            draw(state)
     pose = [state.x[0], state.y[0], state.rotation[0]]
     with pytest.raises(InputError, match="give finite numbers"):
         simulation.reset(pose, state.landmarks[0])
     assert len(sentences(state)) == 1
-    assert camera.render(state).shape == (1, 64, 64, 3)
 
 
 def test_a_table_at_the_edge_of_the_range_can_be_drawn_and_described():

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gw_envs.assets import asset_path
+from gw_envs.compiled import compiled
 from gw_envs.errors import check_whole
 from gw_envs.factory.bodies import Body, load_body
 from gw_envs.factory.rasteriser import Optics, draw, draw_body, round_optics
 from gw_envs.factory.sim import bullet, connect
-from gw_envs.factory.state import LANDMARKS, FactoryState
+from gw_envs.factory.state import FARTHEST, LANDMARKS, MOST_TURNED, FactoryState
 
 PITCH = np.radians(61.0)
 """How far below the horizon the camera looks, in radians; it looks north."""
@@ -84,6 +85,20 @@ def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
 _CLIP = projection_matrix() @ view_matrix()
 
 
+@compiled()
+def _can_be_drawn(x, y, rotation, landmarks):  # pragma: no cover - compiled
+    """Tell whether all numbers of N states are finite and in the range of their columns."""
+    for n in range(len(x)):
+        if not (abs(x[n]) <= FARTHEST and abs(y[n]) <= FARTHEST):
+            return False
+        if not abs(rotation[n]) <= MOST_TURNED:
+            return False
+    for number in landmarks.flat:
+        if not abs(number) <= FARTHEST:
+            return False
+    return True
+
+
 class FactoryCamera:
     """Draw batches of Factory states.
 
@@ -115,6 +130,8 @@ class FactoryCamera:
             np.ascontiguousarray(field, dtype=np.float64)
             for field in (state.x, state.y, state.rotation)
         )
+        if not _can_be_drawn(x, y, rotation, np.ascontiguousarray(state.landmarks)):
+            state.check()  # raises InputError, where drawing would never end
         colors = np.ascontiguousarray(state.rgb)
         rows_of_layouts: dict[bytes, list[int]] = {}
         for row, landmarks in enumerate(state.landmarks):
