@@ -93,9 +93,9 @@ def _can_be_drawn(x, y, rotation, landmarks):  # pragma: no cover - compiled
             return False
         if not abs(rotation[n]) <= MOST_TURNED:
             return False
-    for number in landmarks.flat:
-        if not abs(number) <= FARTHEST:
-            return False
+        for number in landmarks[n].flat:
+            if not abs(number) <= FARTHEST:
+                return False
     return True
 
 
