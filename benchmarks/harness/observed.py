@@ -1,16 +1,27 @@
 """What the running environments show, for benchmarks to learn from and be judged on."""
 
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from gw_envs.dataset import collect
 
+Parts = dict[str, dict[str, Any]]
+"""{"reset": episode beginnings, "rollout": random rollouts}, each as `collect` gives it."""
 
-def observed(scene: str, split: str, episodes: int) -> dict[str, dict[str, Any]]:
-    """{"reset": beginnings of episodes, "rollout": as much of random rollouts}, each as `collect`
-    gives it."""
-    return {
-        "reset": collect(scene, split, episodes),
-        "rollout": collect(
-            scene, split, episodes // 20, seed=1, policy="random", steps_per_episode=19
-        ),
-    }
+
+def observed(scene: str, split: str, episodes: int) -> Parts:
+    """Collect the beginnings of episodes, and about as many observations of random rollouts."""
+    count = episodes // 20
+    rollouts = collect(scene, split, count, seed=1, policy="random", steps_per_episode=19)
+    return {"reset": collect(scene, split, episodes), "rollout": rollouts}
+
+
+def pooled(parts: Parts, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Join both parts: {name: (N, ...)} for modalities by name."""
+    return {name: _joined(parts, name) for name in names}
+
+
+def _joined(parts: Parts, name: str) -> np.ndarray:
+    return np.concatenate([part[name] for part in parts.values()])

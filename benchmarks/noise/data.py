@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness.cells import Place
-from benchmarks.harness.observed import observed
+from benchmarks.harness.observed import observed, pooled
 from gw_agents import GlobalWorkspace
 from gw_agents.learning.attention import failed_latents
 from gw_agents.learning.latents import encode_rows
@@ -62,10 +62,7 @@ class SceneData:
         found = {}
         for split in SPLITS:
             episodes = self.episodes if split == "train" else self.episodes // 2
-            parts = observed(self.scene, split, episodes).values()
-            found[split] = {
-                name: np.concatenate([part[name] for part in parts]) for name in MODALITIES
-            }
+            found[split] = pooled(observed(self.scene, split, episodes), MODALITIES)
         return found
 
     @cached_property

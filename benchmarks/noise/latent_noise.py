@@ -1,6 +1,6 @@
 """The first half of the noise benchmark: latent noise on one modality, as published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -178,6 +178,10 @@ def figures(results: Mapping[LatentNoise, Any]) -> list[Figure]:
     return [_figure(scene, over_seeds(results)) for scene in scenes]
 
 
+RunsOf = Callable[[str, str], Sequence[Any]]
+"""(method, noise that it may have learned from) -> the metrics of every seed."""
+
+
 def _figure(scene: str, groups: Mapping[LatentNoise, Sequence[Any]]) -> Figure:
     """Accuracy against noise, and attention on a modality against the noise on it."""
 
@@ -189,43 +193,40 @@ def _figure(scene: str, groups: Mapping[LatentNoise, Sequence[Any]]) -> Figure:
                 return runs
         raise KeyError(method)
 
-    def draw_accuracy(panel: Any, noise: str) -> None:
-        for index, method in enumerate(DRAWN):
-            values = []
-            for sigma in SIGMAS:
-                runs = [run["accuracy"] for run in runs_of(method, noise)]
-                values.append([mean_value(run, test=noise, sigma=sigma) for run in runs])
-            style = "--" if method == "oracle" else "-"
-            x = range(len(SIGMAS))
-            band(panel, x, values, f"C{index}", ls=style, label=method, marker="o", markersize=3)
-        panel.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":", label="chance")
-        panel.set_xticks(range(len(SIGMAS)), [f"{sigma:g}" for sigma in SIGMAS])
-        panel.set(title=f"{noise} direction", xlabel="noise on one modality (sigma)")
-        panel.set(ylabel="accuracy", ylim=(0.25, 1.02))
-        panel.legend(fontsize=7)
-
-    def draw_attention(panel: Any) -> None:
-        for method in ("one_step", "two_step", "best"):
-            runs = runs_of(method, "random")
-            weights = np.array([run["attention"]["random"] for run in runs]).T
-            color = f"C{DRAWN.index(method)}"
-            x = range(len(LEVELS))
-            panel.plot(x, weights.mean(1), "-o", color=color, label=method, markersize=3)
-            panel.fill_between(
-                x, weights.min(1), weights.max(1), color=color, alpha=0.2, linewidth=0
-            )
-        panel.axhline(0.5, color="gray", linewidth=0.8, linestyle=":", label="even")
-        labels = [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"]
-        panel.set_xticks(range(len(LEVELS)), labels)
-        panel.set(title="attention", xlabel="noise |k| on the modality", ylim=(0, 1))
-        panel.set_ylabel("weight on the modality")
-        panel.legend(fontsize=7)
-
     def draw(axes: Any) -> None:
-        draw_accuracy(axes[0, 0], "fixed")
-        draw_accuracy(axes[0, 1], "random")
-        draw_attention(axes[0, 2])
+        _draw_accuracy(axes[0, 0], runs_of, "fixed")
+        _draw_accuracy(axes[0, 1], runs_of, "random")
+        _draw_attention(axes[0, 2], runs_of)
         label = main_label(scene)
         axes[0, 0].figure.suptitle(f"{scene}: {label} from the workspace, image + attributes")
 
     return Figure(f"noise_robustness_{scene}", draw, width=13, height=4.2, columns=3)
+
+
+def _draw_accuracy(panel: Any, runs_of: RunsOf, noise: str) -> None:
+    x = range(len(SIGMAS))
+    for index, method in enumerate(DRAWN):
+        values = []
+        for sigma in SIGMAS:
+            runs = [run["accuracy"] for run in runs_of(method, noise)]
+            values.append([mean_value(run, test=noise, sigma=sigma) for run in runs])
+        style = "--" if method == "oracle" else "-"
+        band(panel, x, values, f"C{index}", ls=style, label=method, marker="o", markersize=3)
+    panel.axhline(1 / 3, color="gray", linewidth=0.8, linestyle=":", label="chance")
+    panel.set_xticks(x, [f"{sigma:g}" for sigma in SIGMAS])
+    panel.set(title=f"{noise} direction", xlabel="noise on one modality (sigma)")
+    panel.set(ylabel="accuracy", ylim=(0.25, 1.02))
+    panel.legend(fontsize=7)
+
+
+def _draw_attention(panel: Any, runs_of: RunsOf) -> None:
+    x = range(len(LEVELS))
+    for method in ("one_step", "two_step", "best"):
+        weights = [run["attention"]["random"] for run in runs_of(method, "random")]
+        values, color = list(zip(*weights, strict=True)), f"C{DRAWN.index(method)}"
+        band(panel, x, values, color, label=method, marker="o", markersize=3)
+    panel.axhline(0.5, color="gray", linewidth=0.8, linestyle=":", label="even")
+    panel.set_xticks(x, [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"])
+    panel.set(title="attention", xlabel="noise |k| on the modality", ylim=(0, 1))
+    panel.set_ylabel("weight on the modality")
+    panel.legend(fontsize=7)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.harness.cells import Place
-from benchmarks.harness.observed import observed
+from benchmarks.harness.observed import observed, pooled
 from benchmarks.pairs.models import domains_of
 from gw_agents.learning.latents import encode_rows
 from gw_envs.labels import CLASS_LABELS
@@ -37,9 +37,8 @@ def splits_of(
     "train" holds episode beginnings and rollouts of the validation split: no workspace saw any of
     them.
     """
-    fitted = observed(scene, "validation", episodes)
     names = dict.fromkeys([*modalities, "attributes"])
-    train = {name: np.concatenate([part[name] for part in fitted.values()]) for name in names}
+    train = pooled(observed(scene, "validation", episodes), names)
     domains = domains_of(place, scene, modalities)
     splits = {}
     for name, rows in {"train": train, **observed(scene, "test", episodes)}.items():
