@@ -303,11 +303,12 @@ class GlobalWorkspace(nn.Module):
 
         `absent` (B, D) is true where a modality is missing or has failed: its weight is 0.
         """
-        codes = self.workspace.encode(latents)
+        workspace = self.workspace
+        codes = workspace.encode(latents)
         if absent is not None:
             absent = absent.to(self.device)
         weights = self._weights(latents, codes, attention, absent)
-        return self.workspace.fuse(codes, weights), weights
+        return workspace.fuse(codes, weights), weights
 
     def _weights(
         self,

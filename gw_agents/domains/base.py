@@ -167,12 +167,22 @@ def sample_latent(mean: Tensor, log_variance: Tensor) -> Tensor:
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
 
+class Layers(nn.Sequential):
+    """Layers in a row. Hooks of single layers are skipped: they cost as much as a small layer."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply one layer after the other."""
+        for layer in self._modules.values():
+            inputs = layer.forward(inputs)  # type: ignore[union-attr]
+        return inputs
+
+
 def mlp(widths: list[int]) -> nn.Sequential:
     """Build linear layers of the given widths with ReLU between them, none after the last."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return Layers(*layers[:-1])
 
 
 def normalized_mlp(widths: list[int]) -> nn.Sequential:
@@ -180,4 +190,4 @@ def normalized_mlp(widths: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.SiLU()]
-    return nn.Sequential(*layers[:-2])
+    return Layers(*layers[:-2])

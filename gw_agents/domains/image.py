@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
+from gw_agents.domains.base import Domain, Layers, kl_divergence, mlp, sample_latent
 from gw_envs.errors import InputError, check_number, check_whole
 
 
@@ -71,10 +71,10 @@ class ImageDomain(Domain):
         up: list[nn.Module] = []
         for inputs, outputs in pairwise(reversed(maps)):
             up += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
-        self.down = nn.Sequential(*down)
+        self.down = Layers(*down)
         self.to_latent = mlp([flat, hidden, 2 * latent_width])
         self.from_latent = mlp([latent_width, hidden, flat])
-        self.up = nn.Sequential(*up)
+        self.up = Layers(*up)
         self.background: Tensor
         self.register_buffer("background", torch.zeros(*self.shape, dtype=torch.uint8))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -80,13 +80,9 @@ def read_observation(
     Raises:
         InputError: one sentence on the first thing that does not fit.
     """
-    check_choice("on_nan", on_nan, ("refuse", "ignore"))
-    if not isinstance(observation, Mapping) or not observation:
-        raise InputError(f"an observation is a dict with at least one of {', '.join(domains)}")
-    names = [name for name in observation if name in domains or name not in SIDE_KEYS]
-    if not names:
-        raise InputError(f"the observation holds none of {', '.join(domains)}")
-    names = list(known_names(names, domains))
+    if on_nan != "refuse":
+        check_choice("on_nan", on_nan, ("refuse", "ignore"))
+    names = _names_of(observation, domains)
     arrays = {name: domains[name].as_array(observation[name], name) for name in names}
     single, count = _batch_size(domains, arrays)
     if single:
@@ -105,6 +101,19 @@ def read_observation(
         return Reading(tensors, None, single)
     nothing = np.zeros(count, bool)
     return Reading(tensors, np.stack([absent.get(name, nothing) for name in names], 1), single)
+
+
+def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
+    """List the modalities of an observation, in the order of `domains`; InputError on unknown keys."""
+    if not isinstance(observation, Mapping) or not observation:
+        raise InputError(f"an observation is a dict with at least one of {', '.join(domains)}")
+    strange = [key for key in observation if key not in domains and key not in SIDE_KEYS]
+    if strange:
+        known_names(strange, domains)
+    names = [name for name in domains if name in observation]
+    if not names:
+        raise InputError(f"the observation holds none of {', '.join(domains)}")
+    return names
 
 
 def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) -> tuple[bool, int]:

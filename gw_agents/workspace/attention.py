@@ -265,6 +265,15 @@ class Evidence(nn.Module):
         inputs = torch.stack([own, nearest, average, others], -1)  # (B, D, 4)
         return self.scorer(inputs / 5.0).squeeze(-1)
 
+    def _clean(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the clean errors among `names`, (D, D) each."""
+        if names == self.modalities:
+            return self.clean_mean, self.clean_std
+        places = [self.modalities.index(name) for name in names]
+        rows = torch.tensor(places, device=self.clean_mean.device)
+        mean, std = (own.index_select(0, rows) for own in (self.clean_mean, self.clean_std))
+        return mean.index_select(1, rows), std.index_select(1, rows)
+
     def _summaries(
         self,
         latents: Mapping[str, Tensor],
@@ -274,12 +283,10 @@ class Evidence(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Summarize the errors of each modality, (B, D) each: its own, nearest and mean mutual one,
         the others' own."""
-        rows = torch.tensor([self.modalities.index(name) for name in latents])
-        rows = rows.to(self.clean_mean.device)
-        at = (rows[:, None], rows[None, :])
+        mean, std = self._clean(tuple(latents))
         errors = log_errors(latents, codes, workspace)
         # (B, D, D): [a, b] how unusual the error of b's latent reconstructed from a is
-        z_scores = ((errors - self.clean_mean[at]) / self.clean_std[at]).clamp(-3.0, 20.0)
+        z_scores = ((errors - mean) / std).clamp(-3.0, 20.0)
         own = z_scores.diagonal(dim1=1, dim2=2)  # (B, D)
         mutual = 0.5 * (z_scores + z_scores.mT)
         left_out = torch.eye(len(latents), dtype=torch.bool, device=own.device)
@@ -302,8 +309,8 @@ def log_errors(latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace
     code alone."""
     names, count = list(latents), len(next(iter(latents.values())))
     z = torch.cat([codes[name].tanh() for name in names])  # (D * B, Z)
-    columns = []
+    errors = []
     for name, decoded in workspace.broadcast(z, names).items():
-        differences = decoded.unflatten(0, (len(names), count)) - latents[name]
-        columns.append(differences.square().mean(-1).T)  # (B, D)
-    return (torch.stack(columns, 2) + 1e-6).log()
+        differences = decoded.view(len(names), count, -1) - latents[name]
+        errors.append(differences.square().mean(-1))  # (D, B)
+    return (torch.stack(errors, 2).transpose(0, 1) + 1e-6).log()
