@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from gw_envs.errors import InputError
+from gw_envs.errors import InputError, describe
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -12,13 +12,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
     Raises InputError if there is no such device, or not on this machine.
     """
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"unknown device {device!r}: choose auto, cpu, cuda, or cuda:N for the GPU of number N"
+            f"unknown device {describe(device)}:"
+            " choose auto, cpu, cuda, or cuda:N for the GPU of number N"
         ) from error
     if chosen.type == "cpu" and not chosen.index:
         return chosen

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gw_agents.devices import resolve_device
 from gw_agents.domains.base import ROUNDING, Domain
-from gw_agents.domains.reading import OnNan, Present, known_names, read_observation
+from gw_agents.domains.reading import OnNan, Present, known_name, known_names, read_observation
 from gw_agents.pretrained import load_pretrained
 from gw_agents.workspace.attention import PRESETS, UNTRAINED, Attention, AttentionConfig
 from gw_agents.workspace.model import Codes, Workspace
@@ -202,7 +202,9 @@ class GlobalWorkspace(nn.Module):
             attributes or (MAX_TOKENS,) int64 token ids; a batch has B of them.
         """
         sources = known_names(source, self.modalities)
-        known_names(target, self.modalities)
+        known_name(target, self.modalities)
+        if not isinstance(observation, Mapping):
+            raise InputError(f"an observation is a dict with {', '.join(sources)}")
         missing = [name for name in sources if name not in observation]
         if missing:
             held = ", ".join(map(str, observation))
@@ -229,7 +231,7 @@ class GlobalWorkspace(nn.Module):
         Returns an array in that modality's own space, one for each vector; raises InputError if `z`
         is no such array.
         """
-        (name,) = known_names(target, self.modalities)
+        name = known_name(target, self.modalities)
         vectors = check_array("z", z, "f")
         if vectors.ndim not in (1, 2) or vectors.shape[-1] != self.width:
             raise InputError(f"z is {describe(vectors)}: give ({self.width},) or (B, {self.width})")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from shutil import copyfile
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from gw_agents.domains.kinds import DOMAINS
 from gw_agents.workspace.attention import Attention, AttentionConfig
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.assets import asset_path
-from gw_envs.errors import InputError
+from gw_envs.errors import InputError, describe
 from gw_envs.files import write_atomically
 from gw_envs.scenes import ENV_IDS, SCENES, find_scene
 
@@ -54,6 +55,8 @@ def load_pretrained(name: str | Path, attention: bool = True) -> Pretrained:
         InputError: there is no such scene and no such folder.
         CheckpointError: a file is missing, damaged, of another scene or of another schema version.
     """
+    if not isinstance(name, str | PathLike):
+        raise InputError(f"weights is {describe(name)}: name a scene or a folder of weights")
     shipped = find_scene(str(name))
     folder = asset_path(f"weights/{shipped.name}") if shipped else Path(name)
     if not folder.is_dir():
@@ -145,7 +148,7 @@ def load_attentions(
         )
         attentions[name] = module.requires_grad_(False).eval()
     best = config.get("best")
-    if best is not None and best not in attentions:
+    if best is not None and (not isinstance(best, str) or best not in attentions):
         raise CheckpointError(f"{where} names {best!r} as the best attention, and holds none such")
     return attentions, best
 

@@ -124,6 +124,11 @@ def test_the_wrapper_says_which_keys_are_missing(gw):
         (lambda o: {"language": o["language"].astype(float)}, "int64"),
         (lambda o: {"language": o["language"] + 10_000}, "vocabulary"),
         (lambda o: {"image": o["image"], "attributes": o["attributes"][None]}, "disagree"),
+        (lambda o: {"image": 5}, "image is int64 of shape"),
+        (lambda o: {"attributes": [[1.0], [1.0, 2.0]]}, "no array"),
+        (lambda o: {"language": None}, "language is object"),
+        (lambda o: {1: o["image"]}, "unknown modality 1"),
+        (lambda o: [o], "an observation is a dict"),
     ],
 )
 def test_bad_observations(gw, shown, change, message):
@@ -136,6 +141,12 @@ def test_bad_names(gw, shown):
         gw.encode(shown, attention="worst")
     with pytest.raises(ValueError, match="unknown modality 'sound'"):
         gw.translate(shown, source="image", target="sound")
+    for name in (["image", "sound"], np.zeros(3), {}, 7, []):
+        with pytest.raises(InputError, match="modalit"):
+            gw.translate(shown, source=name, target="image")
+    for attention in (["best"], True, 0.5, {}):
+        with pytest.raises(InputError, match=r"attention is|weights were given"):
+            gw.encode(shown, attention)
     with pytest.raises(ValueError, match="no 'image'"):
         gw.translate({"language": shown["language"]}, source="image", target="language")
 
@@ -206,6 +217,7 @@ def rewritten(folder, name, change):
         ("language", lambda c: c.pop("vocabulary")),
         ("attention", lambda c: c.pop("modules")),
         ("attention", lambda c: c.update(best="worst")),
+        ("attention", lambda c: c.update(best=["evidence"])),
         ("attention", lambda c: c["modules"].update(two_step=None)),
         ("attention", lambda c: c["modules"]["two_step"].update(similarity="dto")),
         ("attention", lambda c: c["modules"]["two_step"].update(steps=10**12)),

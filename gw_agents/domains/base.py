@@ -173,7 +173,7 @@ class Layers(nn.Sequential):
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply one layer after the other."""
         for layer in self._modules.values():
-            inputs = layer.forward(inputs)  # type: ignore[union-attr]
+            inputs = layer.forward(inputs)
         return inputs
 
 

@@ -1,7 +1,7 @@
 """Read observations: check what the environments give and turn it into batches for domain
 modules."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
@@ -49,17 +49,24 @@ def known_names(modalities: Any, known: Iterable[str]) -> tuple[str, ...]:
     """Return the modalities asked for, in the order of `known`; InputError if there are none, or
     unknown ones."""
     known = tuple(known)
-    listed = isinstance(modalities, Iterable) and not isinstance(modalities, str)
+    listed = isinstance(modalities, Collection) and not isinstance(modalities, str | np.ndarray)
     asked = list(modalities) if listed else [modalities]
-    unknown = [name for name in asked if name not in known]
-    if unknown:
-        close = get_close_matches(str(unknown[0]), known, 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise InputError(
-            f"unknown modality {unknown[0]!r}{hint}, this workspace has no {unknown[0]}:"
-            f" it knows {', '.join(known)}"
-        )
+    for name in asked:
+        known_name(name, known)
     return check_modalities(asked, known)
+
+
+def known_name(modality: Any, known: Iterable[str]) -> str:
+    """Return the modality if it is one of `known`; InputError naming them otherwise."""
+    known = tuple(known)
+    if isinstance(modality, str) and modality in known:
+        return modality
+    close = get_close_matches(modality, known, 1) if isinstance(modality, str) else []
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise InputError(
+        f"unknown modality {describe(modality)}{hint}, this workspace has no {modality}:"
+        f" it knows {', '.join(known)}"
+    )
 
 
 def read_observation(
@@ -80,8 +87,7 @@ def read_observation(
     Raises:
         InputError: one sentence on the first thing that does not fit.
     """
-    if on_nan != "refuse":
-        check_choice("on_nan", on_nan, ("refuse", "ignore"))
+    check_choice("on_nan", on_nan, ("refuse", "ignore"))
     names = _names_of(observation, domains)
     arrays = {name: domains[name].as_array(observation[name], name) for name in names}
     single, count = _batch_size(domains, arrays)
@@ -104,7 +110,8 @@ def read_observation(
 
 
 def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
-    """List the modalities of an observation, in the order of `domains`; InputError on unknown keys."""
+    """List the modalities of an observation, in the order of `domains`; InputError on unknown
+    keys."""
     if not isinstance(observation, Mapping) or not observation:
         raise InputError(f"an observation is a dict with at least one of {', '.join(domains)}")
     strange = [key for key in observation if key not in domains and key not in SIDE_KEYS]
@@ -161,6 +168,8 @@ def _with_failed(
 
 def _blank(array: NDArray, absent: NDArray[np.bool_]) -> NDArray:
     """Return the rows with zeros, or empty strings, where they are absent."""
+    if not array.ndim:
+        return array
     blank = array.copy()
     blank[absent] = array.dtype.type()
     return blank
