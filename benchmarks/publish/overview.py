@@ -106,8 +106,16 @@ def _arrow(
     figure: Figure, start: tuple[float, float], end: tuple[float, float], color: str
 ) -> None:
     """Draw an arrow between two points of the figure."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.3, "color": color}
-    figure.add_artist(FancyArrowPatch(start, end, transform=figure.transFigure, **style))
+    arrow = FancyArrowPatch(
+        start,
+        end,
+        transform=figure.transFigure,
+        arrowstyle="-|>",
+        mutation_scale=12,
+        linewidth=1.3,
+        color=color,
+    )
+    figure.add_artist(arrow)
 
 
 if __name__ == "__main__":
