@@ -38,6 +38,9 @@ from gw_envs.errors import check_choice, check_whole
 MAX_STEPS = 100
 """Most steps of key and query."""
 
+UNTRAINED = ("demi_cycle", "agreement")
+"""The presets that have nothing to learn."""
+
 
 @dataclass(frozen=True)
 class AttentionConfig:
@@ -79,9 +82,6 @@ class AttentionConfig:
         check_choice("running_sum", self.running_sum, (True, False))
         check_choice("evidence", self.evidence, ("none", "learned", *UNTRAINED))
 
-
-UNTRAINED = ("demi_cycle", "agreement")
-"""The presets that have nothing to learn."""
 
 PRESETS: dict[str, dict] = {
     "one_step": {"steps": 1},
