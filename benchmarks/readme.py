@@ -15,7 +15,8 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.common import EXPECTED, table
+from benchmarks.harness.cells import EXPECTED
+from benchmarks.harness.tables import markdown as table
 from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES
 

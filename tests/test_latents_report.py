@@ -28,8 +28,8 @@ def test_rows_are_means_over_seeds():
     assert rotation.condition["unit"] == "degrees"
 
     (table,) = tables([position, rotation])
-    assert table.headers[:4] == ("scene", "latent: attribute", "unit", "linear probe")
-    assert table.lines[0] == ("factory", "image: position", "m", "", "0.2 (0.1 to 0.3)", "", "")
+    assert table.headers == ("scene", "latent: attribute", "unit", "MLP probe")
+    assert table.lines[0] == ("factory", "image: position", "m", "0.2 (0.1 to 0.3)")
 
 
 def test_every_module_has_a_cell_for_each_seed_and_images_a_picture(tmp_path):

@@ -80,15 +80,17 @@ def _claim(condition: Mapping[str, str]) -> str:
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """One table: a line for each attribute of each latent, a column for each reader."""
+    used = {row.condition["probe"] for row in rows}
+    readers = {name: text for name, text in READERS.items() if name in used}
     lines: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in by_scene(rows):
         condition = row.condition
         latent = f"{condition['modality']}: {condition['attribute'].replace('_', ' ')}"
         errors = lines.setdefault(
-            (row.scene, latent, condition["unit"]), dict.fromkeys(READERS, "")
+            (row.scene, latent, condition["unit"]), dict.fromkeys(readers, "")
         )
         errors[condition["probe"]] = f"{row.measured:.3g} ({row.low:.3g} to {row.high:.3g})"
-    headers = ("scene", "latent: attribute", "unit", *READERS.values())
+    headers = ("scene", "latent: attribute", "unit", *readers.values())
     content = [(*line, *errors.values()) for line, errors in lines.items()]
     return [Table("Errors on held-out scenes", headers, content)]
 

@@ -1,0 +1,88 @@
+"""Write the model cards beside the weights, from their configs and the committed report cards.
+
+python -m benchmarks.publish.cards
+"""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks.harness.cells import Place
+from benchmarks.harness.rows import read_summary
+from benchmarks.harness.tables import markdown
+from benchmarks.latents.report import DOMAINS
+from gw_agents.command import run_command
+from gw_envs.files import write_atomically
+from gw_envs.observation import MODALITIES
+from gw_envs.scenes import SCENES, get_scene
+
+TEMPLATE = Path(__file__).parent / "card.md"
+"""The words of a card."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Write the model card of every scene."""
+
+    weights: Path | None = None
+    """Folder with a subfolder for each scene; the shipped weights by default."""
+
+
+def card(scene: str, folder: Path) -> str:
+    """Return the card of the weights in a folder, as Markdown."""
+    configs = {}
+    for name in (*MODALITIES, "workspace", "attention"):
+        configs[name] = json.loads((folder / f"{name}.json").read_text())
+    workspace, attention = configs["workspace"], configs["attention"]
+    losses = ", ".join(f"{weight:g} {name}" for name, weight in workspace["losses"].items())
+    scores = []
+    for name, score in attention["validation_accuracy"].items():
+        scores.append(f"{name} {score['noise']:.1%} and {score['sensors']:.1%}")
+    return TEMPLATE.read_text().format(
+        title=get_scene(scene).name,
+        scene=scene,
+        parts=parts(configs),
+        pairs=f"{workspace['pairs']:,}",
+        losses=losses,
+        scores=", ".join(scores),
+        best=attention["best"],
+        errors=errors(scene),
+        width=workspace["arguments"]["z_width"],
+    )
+
+
+def parts(configs: dict[str, Any]) -> str:
+    """Return the table of the checkpoints: what each is, and how it was trained."""
+    described = {}
+    for name in MODALITIES:
+        described[name] = f"latent of {configs[name]['arguments']['latent_width']}"
+    described["workspace"] = f"width {configs['workspace']['arguments']['z_width']}"
+    described["attention"] = ", ".join(configs["attention"]["modules"])
+    lines = []
+    for name, what in described.items():
+        lines.append((name, what, str(configs[name]["steps"]), str(configs[name]["seed"])))
+    return markdown(("part", "what", "steps", "seed"), lines)
+
+
+def errors(scene: str) -> str:
+    """Return the table of the committed report card, without its column of scenes."""
+    _, rows = read_summary(DOMAINS.name)
+    (table,) = DOMAINS.tables([row for row in rows if row.scene == scene])
+    return markdown(table.headers[1:], [line[1:] for line in table.lines])
+
+
+def main(arguments: Arguments) -> None:
+    """Write the card of every scene."""
+    for scene in SCENES:
+        folder = Place(weights=arguments.weights).weights_of(scene)
+        path, text = folder / "README.md", card(scene, folder)
+        write_atomically(path, partial(Path.write_text, data=text))
+        print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))
