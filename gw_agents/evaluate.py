@@ -61,7 +61,8 @@ class Evaluation:
         failing = "".join(f", {word}" for word in self.senses.corrupt)
         print(f"{name_senses(agent, given.modalities)}{failing}: {scores}")
         if self.out is not None:
-            rows = {name: values.tolist() for name, values in scores._asdict().items()}
+            columns = {name: rows for name, rows in scores._asdict().items() if rows is not None}
+            rows = {name: values.tolist() for name, values in columns.items()}
             text = json.dumps(rows) + "\n"
             write_atomically(self.out, lambda path: path.write_text(text))
             print(f"wrote {self.out}")

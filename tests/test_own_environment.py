@@ -10,13 +10,17 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
-from gw_agents import CheckpointError, GlobalWorkspace, GWObservation
+from gw_agents import AgentSpec, CheckpointError, GlobalWorkspace, GWObservation, load_agent, train
+from gw_agents.acting.evaluation import evaluate
+from gw_agents.acting.playing import play
 from gw_agents.command import run_command
 from gw_agents.learning.attention import SelectionConfig
 from gw_agents.learning.random_observations import key_recipes, random_observations
 from gw_agents.learning.recipes import space_recipe
 from gw_agents.pretrain import Folders, PretrainAttention, PretrainDomains, PretrainWorkspace, main
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation
+from gw_agents.train import TrainConfig
+from gw_envs.errors import InputError
 
 ENV_ID = "TinyWalk-v0"
 
@@ -227,3 +231,50 @@ def test_the_example():
     found = module.run(arguments, episodes=2)
     assert len(found) == 3
     assert all(0.0 <= value <= 1.0 for value in found.values())
+
+
+# Agents.
+
+
+def run_of(folder, weights=None, **changes):
+    """A short run of an agent in the tiny walk."""
+    spec = {"env_id": f"{__name__}:{ENV_ID}", "modalities": ("camera",), "weights": weights}
+    settings = {"steps": 64, "n_envs": 2, "episodes": 3, "evaluate_every": 64, "out": folder}
+    for name, value in changes.items():
+        (spec if name in AgentSpec.__dataclass_fields__ else settings)[name] = value
+    return TrainConfig(AgentSpec(**spec), **settings)
+
+
+@pytest.mark.parametrize("policy_input", ["gw", "unimodal", "raw"])
+def test_an_agent_is_trained_scored_and_loaded(gw, folders, tmp_path, policy_input):
+    weights = str(folders.weights / ENV_ID)
+    shared = policy_input == "gw"
+    changes = {"policy_input": policy_input, "test_modalities": ("pose",) if shared else None}
+    train.main(run_of(tmp_path, weights, **changes))
+    agent = load_agent(tmp_path / "agent", ENV_ID)
+    assert agent.spec.env_id == agent.spec.scene == ENV_ID
+    assert agent.training["curve"][-1]["length"] == 8
+    assert "success" not in agent.training["curve"][-1]  # the environment does not tell
+    assert str(evaluate(agent, episodes=2)).startswith("return ")
+    observation, _ = gym.make(ENV_ID).reset(seed=0)
+    assert agent.act(observation) in (0, 1)
+    if shared:
+        assert agent.act({"pose": observation["pose"]}) in (0, 1)
+    with pytest.raises(InputError, match="TinyWalk-v0 can't be watched"):
+        next(play(agent))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "no weights are shipped for TinyWalk-v0.*gw_agents.pretrain"),
+        ({"modalities": ("sound",), "policy_input": "raw"}, "TinyWalk-v0 shows no sound"),
+        ({"algorithm": "sac", "policy_input": "raw"}, "sac needs continuous actions"),
+        ({"layout": "random"}, "unknown layout 'random'"),
+        ({"weights": "simple_shapes"}, "knows the scene 'simple_shapes', and the environments"),
+    ],
+)
+def test_agents_that_cannot_be_trained_there(tmp_path, changes, message):
+    with pytest.raises(SystemExit, match=message):
+        run_command(lambda: train.main(run_of(tmp_path / "new", **changes)))
+    assert not (tmp_path / "new").exists()

@@ -26,20 +26,23 @@ class Scores(NamedTuple):
 
     returns: NDArray[np.float64]
     """Sum of rewards."""
-    success: NDArray[np.bool_]
-    """Whether the goal was reached; all False in environments that don't say `is_success`."""
+    success: NDArray[np.bool_] | None
+    """Whether the goal was reached; None if the environment does not say `is_success`."""
     lengths: NDArray[np.int64]
     """Steps."""
 
     def summary(self) -> dict[str, float]:
-        """Return the means over the episodes by name: return, success and length."""
-        means = self.returns.mean(), self.success.mean(), self.lengths.mean()
-        return dict(zip(("return", "success", "length"), map(float, means), strict=True))
+        """Return the means over the episodes by name: return, success (if known) and length."""
+        means = {"return": float(self.returns.mean())}
+        if self.success is not None:
+            means["success"] = float(self.success.mean())
+        return {**means, "length": float(self.lengths.mean())}
 
     def __str__(self) -> str:
         mean = self.summary()
+        success = f"success {mean['success']:.1%}, " if "success" in mean else ""
         return (
-            f"success {mean['success']:.1%}, return {mean['return']:.2f}, length {mean['length']:.1f}"
+            f"{success}return {mean['return']:.2f}, length {mean['length']:.1f}"
             f" ({len(self.returns)} episodes)"
         )
 
@@ -134,7 +137,12 @@ def run_episodes(
             parts.append(_first_episodes(env, actor, seeds, min(rows, episodes - start)))
     finally:
         env.close()
-    return Scores(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    successes = [part.success for part in parts if part.success is not None]
+    return Scores(
+        np.concatenate([part.returns for part in parts]),
+        np.concatenate(successes) if successes else None,
+        np.concatenate([part.lengths for part in parts]),
+    )
 
 
 def _batch(env_id: str, rows: int, arguments: dict[str, Any]) -> VectorEnv:
@@ -151,12 +159,14 @@ def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], watched: int
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
     success, done = np.zeros(count, np.bool_), np.arange(count) >= watched
     observations, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
-    begins = np.ones(count, np.bool_)
+    begins, tells_success = np.ones(count, np.bool_), False
     while not done.all():
         observations, reward, terminated, truncated, info = env.step(actor(observations, begins))
         begins = np.zeros(count, np.bool_)
         returns += np.where(done, 0.0, reward)
         lengths += ~done
+        tells_success |= "is_success" in info
         success |= np.asarray(info.get("is_success", False), np.bool_) & ~done
         done |= terminated | truncated
-    return Scores(returns[:watched], success[:watched], lengths[:watched])
+    known = success[:watched] if tells_success else None
+    return Scores(returns[:watched], known, lengths[:watched])

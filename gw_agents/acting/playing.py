@@ -54,7 +54,12 @@ def play(
 
 def _environment(spec: AgentSpec, size: int) -> gym.Env:
     if spec.known_scene is None:
-        return gym.make(spec.env_id, render_mode="rgb_array")
+        try:
+            return gym.make(spec.env_id, render_mode="rgb_array")
+        except (TypeError, gym.error.Error) as error:
+            raise InputError(
+                f"{spec.env_id} can't be watched ({error}): it needs render_mode='rgb_array'"
+            ) from error
     layout: dict[str, Any] = {} if spec.layout == "fixed" else {"layout": spec.layout}
     return gym.make(
         spec.env_id,

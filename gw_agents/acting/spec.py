@@ -137,11 +137,14 @@ def registered_id(env_id: str) -> str:
     if scene is not None:
         return scene.env_id
     try:
-        return str(gym.spec(env_id).id)
+        module, _, own = env_id.rpartition(":")
+        if module:
+            import_module(module)
+        return str(gym.spec(own).id)
     except (gym.error.Error, ImportError, AttributeError, TypeError) as error:
         raise InputError(
-            f"unknown environment {env_id!r}: choose one of {', '.join(ENV_IDS)}, or give MODULE:ID to import the"
-            " module that registers your own"
+            f"unknown environment {env_id!r} ({error}): choose one of {', '.join(ENV_IDS)}, or give MODULE:ID to import"
+            " the module that registers your own"
         ) from error
 
 
