@@ -40,7 +40,8 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that a workspace alone needs no Stable-Baselines3."""
+    """Import a public name when it is first used, so that a workspace alone needs no
+    Stable-Baselines3."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,5 @@
-"""What every command shares: reading arguments, running on one thread, and reporting bad input in one sentence."""
+"""What every command shares: reading arguments, running on one thread, and reporting bad input in
+one sentence."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from gw_envs.errors import MissingPackageError
 
 
 def program_name() -> str:
-    """Return what a user types to start this program: `python -m gw_agents.train`, or `python FILE`."""
+    """Return what a user types to start this program: `python -m gw_agents.train`, or `python
+    FILE`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None:
         return f"python {sys.argv[0]}"

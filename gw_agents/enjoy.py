@@ -47,7 +47,8 @@ class EnjoyConfig:
     """Steps a second."""
 
     def check(self) -> None:
-        """Raise InputError or OSError if a number makes no sense, or if the film could not be written."""
+        """Raise InputError or OSError if a number makes no sense, or if the film could not be
+        written."""
         check_whole("episodes", self.episodes, 1)
         check_whole("seed", self.seed)
         check_whole("size", self.size, 64, 2048)
@@ -101,7 +102,8 @@ def _reporting(moments: Iterable[Moment]) -> Iterator[Moment]:
         if moment.outcome:
             total, steps = sum(moment.rewards), len(moment.rewards)
             tqdm.write(
-                f"episode {moment.episode}: {moment.outcome} after {steps} steps, return {total:.2f}"
+                f"episode {moment.episode}: {moment.outcome} after {steps} steps, return"
+                f" {total:.2f}"
             )
 
 

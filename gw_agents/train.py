@@ -1,11 +1,13 @@
 """Train an agent.
 
-    python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0
-    python -m gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --test-modalities image --steps 100000
-    python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities image --weights FOLDER
+    python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0 python -m
+    gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --test-modalities image --steps
+    100000 python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities
+    image --weights FOLDER
 
-Rerun the same command to resume an interrupted run from its last checkpoint; with more `--steps` a finished run is
-trained further. The agent is written to the run's folder, beside a TensorBoard log of its training.
+Rerun the same command to resume an interrupted run from its last checkpoint; with more `--steps` a
+finished run is trained further. The agent is written to the run's folder, beside a TensorBoard log
+of its training.
 """
 
 from collections.abc import Callable, Iterator
@@ -114,7 +116,8 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
 
 
 def _run(agent: Agent, config: TrainConfig, folder: Path, quiet: bool) -> None:
-    """Train the agent up to `config.steps`, from the last checkpoint in the folder if there is one."""
+    """Train the agent up to `config.steps`, from the last checkpoint in the folder if there is
+    one."""
     model: Any = agent.model
     workspace = {"workspace": agent.representation.fingerprint()}
     state = RunState(folder / "state.pt", {**config.settings(), **workspace})
@@ -171,13 +174,15 @@ def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> N
     if interrupted.is_set():
         _save_agent(agent, config, state)
         raise KeyboardInterrupt(
-            f"stopped after {model.num_timesteps:,} of {config.steps:,} steps; rerun the same command to resume from"
-            f" {state.path}, or watch the unfinished agent: python -m gw_agents.enjoy {state.path.parent}/agent"
+            f"stopped after {model.num_timesteps:,} of {config.steps:,} steps; rerun the same"
+            f" command to resume from {state.path}, or watch the unfinished agent: python -m"
+            f" gw_agents.enjoy {state.path.parent}/agent"
         )
 
 
 class ProgressCallback(BaseCallback):
-    """Follows the learning: progress bar, evaluations, checkpoints, and the stop that Ctrl-C asks for."""
+    """Follows the learning: progress bar, evaluations, checkpoints, and the stop that Ctrl-C asks
+    for."""
 
     def __init__(
         self, agent: Agent, config: TrainConfig, state: RunState, interrupted: Event, bar: Any

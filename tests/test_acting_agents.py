@@ -1,4 +1,5 @@
-"""Agents in use: memory of recurrent policies, transfer in the natural call, names, layouts, and weights that are NaN."""
+"""Agents in use: memory of recurrent policies, transfer in the natural call, names, layouts, and
+weights that are NaN."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,5 @@
-"""What policies are given: wrappers over every kind of environment, extractors, and what they refuse."""
+"""What policies are given: wrappers over every kind of environment, extractors, and what they
+refuse."""
 
 import gymnasium as gym
 import numpy as np
@@ -89,7 +90,7 @@ def test_other_keys_are_passed_on_beside_z(gw):
     assert observation["time"] == [0.0]
     assert env.step(0)[0]["time"] == [1.0]
     with pytest.raises(
-        InputError, match="'goal' can't be kept beside z: the observation has .*time"
+        InputError, match=r"'goal' can't be kept beside z: the observation has .*time"
     ):
         GWObservation(WithTime(gym.make(SHAPES)), gw, keep="goal")
 

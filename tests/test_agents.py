@@ -1,4 +1,5 @@
-"""Agents: rebuilt from their files without pickles, scored in held-out episodes, refused where they do not fit."""
+"""Agents: rebuilt from their files without pickles, scored in held-out episodes, refused where they
+do not fit."""
 
 import json
 import pickle

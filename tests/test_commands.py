@@ -1,4 +1,5 @@
-"""Commands: help, bad values before work starts, runs that are locked, stopped or diverge, and films."""
+"""Commands: help, bad values before work starts, runs that are locked, stopped or diverge, and
+films."""
 
 import json
 import os

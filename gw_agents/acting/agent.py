@@ -91,15 +91,15 @@ def _workspace(spec: AgentSpec, device: str, gw: GlobalWorkspace | None) -> Glob
     if gw is None:
         if spec.weights is None and spec.known_scene is None:
             raise InputError(
-                f"no weights are shipped for {spec.env_id}: name the folder that python -m gw_agents.pretrain wrote as"
-                " weights, or choose the encoder raw"
+                f"no weights are shipped for {spec.env_id}: name the folder that python -m"
+                " gw_agents.pretrain wrote as weights, or choose the encoder raw"
             )
         gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
     check_scene(gw, spec.scene)
     if spec.layout != "fixed" and spec.weights is None:
         warnings.warn(
-            f"the weights shipped for {gw.scene_name} were trained on the layout 'fixed', and the agent is for the layout"
-            f" {spec.layout!r}: train a workspace on it for good results",
+            f"the weights shipped for {gw.scene_name} were trained on the layout 'fixed', and the"
+            f" agent is for the layout {spec.layout!r}: train a workspace on it for good results",
             stacklevel=4,
         )
     return gw
@@ -116,22 +116,26 @@ def _environments(spec: AgentSpec, n_envs: int, seed: int) -> Any:
 
 
 def _with_actions_of(spec: AgentSpec, space: gym.Space) -> AgentSpec:
-    """Return the spec with the action mode of the environment; InputError if the algorithm has none for it."""
+    """Return the spec with the action mode of the environment; InputError if the algorithm has none
+    for it."""
     modes = {gym.spaces.Discrete: "discrete", gym.spaces.Box: "continuous"}
     mode: Any = modes.get(type(space))
     possible = ALGORITHMS[spec.algorithm].actions
     if mode not in possible:
         raise InputError(
-            f"{spec.env_id} has the action space {space}, and {spec.algorithm} needs {' or '.join(possible)} actions"
+            f"{spec.env_id} has the action space {space}, and {spec.algorithm} needs"
+            f" {' or '.join(possible)} actions"
         )
     return replace(spec, actions=mode)
 
 
 def _observed(spec: AgentSpec, space: gym.Space, gw: GlobalWorkspace | None) -> gym.spaces.Dict:
-    """Return the space of the agent's modalities; InputError if the environment or the workspace lacks one."""
+    """Return the space of the agent's modalities; InputError if the environment or the workspace
+    lacks one."""
     if not isinstance(space, gym.spaces.Dict):
         raise InputError(
-            f"the observation of {spec.env_id} is a {type(space).__name__}: wrap the environment to show a Dict"
+            f"the observation of {spec.env_id} is a {type(space).__name__}: wrap the environment"
+            " to show a Dict"
         )
     missing = [name for name in spec.modalities if name not in space.spaces]
     if missing:
@@ -145,7 +149,8 @@ def _observed(spec: AgentSpec, space: gym.Space, gw: GlobalWorkspace | None) -> 
 
 @contextmanager
 def _single_precision() -> Iterator[None]:
-    """Make networks of float32 within, whatever torch's default is: Stable-Baselines3 feeds them float32."""
+    """Make networks of float32 within, whatever torch's default is: Stable-Baselines3 feeds them
+    float32."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -165,22 +170,23 @@ def load_agent(
     """Load the agent in PATH.safetensors and PATH.json; nothing is unpickled.
 
     Args:
-        path: without a suffix, or either of the files; or the name of a shipped agent ("factory", "factory_fused"),
-            or of a scene or its id ("GWFactory-v0").
-        env_id: the environment it must have been trained in; MODULE:ID imports the module of your own one first.
+        path: without a suffix, or either of the files; or the name of a shipped agent ("factory",
+            "factory_fused"), or of a scene or its id ("GWFactory-v0").
+        env_id: the environment it must have been trained in; MODULE:ID imports the module of your
+            own one first.
         weights: folder of the workspace that it was trained on, if not where its file says.
         n_envs: environments side by side, for training it further.
         device: of the policy and the workspace: auto, cpu or cuda.
         expected: what else it must be: modalities, policy_input, algorithm, actions or layout.
 
     Raises:
-        CheckpointError: a file is missing, damaged or of another schema version; the agent is not what was expected,
-            or the workspace is not the one that it was trained on.
+        CheckpointError: a file is missing, damaged or of another schema version; the agent is not
+            what was expected, or the workspace is not the one that it was trained on.
     """
     if Path(path).suffix == ".zip":
         raise CheckpointError(
-            f"{path} is a zip file of Stable-Baselines3, which holds pickles, and nothing is unpickled here: use"
-            " import_zip, or python -m gw_agents.enjoy --trust"
+            f"{path} is a zip file of Stable-Baselines3, which holds pickles, and nothing is"
+            " unpickled here: use import_zip, or python -m gw_agents.enjoy --trust"
         )
     check_keys("the agent that is expected", expected, tuple(EXPECTED))
     if env_id is not None:
@@ -203,7 +209,8 @@ def load_agent(
     if agent.representation.fingerprint() != config.get("workspace"):
         source = spec.weights or f"shipped for {spec.scene}"
         raise CheckpointError(
-            f"{where} was trained on another workspace than the weights {source}: name the right ones as weights"
+            f"{where} was trained on another workspace than the weights {source}: name the right"
+            " ones as weights"
         )
     _fill(agent.model.policy, tensors, f"{folder}/{name}.safetensors")
     agent.training = config.get("training") or {}
@@ -235,8 +242,8 @@ def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
     """
     if not trust:
         raise InputError(
-            f"{path} is a zip file of Stable-Baselines3, and loading it can run any code: pass --trust (trust=True) if"
-            " you trust whoever made it"
+            f"{path} is a zip file of Stable-Baselines3, and loading it can run any code: pass"
+            " --trust (trust=True) if you trust whoever made it"
         )
     if not zipfile.is_zipfile(path):
         raise CheckpointError(f"{path} is missing or no whole zip file")
@@ -272,7 +279,8 @@ def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
 
 
 def find_agent(path: str | Path) -> tuple[Path, str]:
-    """Return the folder and the name of an agent; a bare name that is not a file here is that of a shipped one.
+    """Return the folder and the name of an agent; a bare name that is not a file here is that of a
+    shipped one.
 
     Raises CheckpointError naming the shipped ones if there is no such agent.
     """

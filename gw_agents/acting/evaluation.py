@@ -22,7 +22,8 @@ Wrap = Callable[[VectorEnv], VectorEnv]
 
 
 class Scores(NamedTuple):
-    """The outcome of E episodes: arrays of shape (E,), episode i being the same one for every agent."""
+    """The outcome of E episodes: arrays of shape (E,), episode i being the same one for every
+    agent."""
 
     returns: NDArray[np.float64]
     """Sum of rewards."""
@@ -66,7 +67,8 @@ def evaluate(
         episodes: how many, from the first of the split on.
         split: "validation", or "test" for figures that are reported.
         seed: another seed has other episodes.
-        modalities: what is observed; what the agent was trained on by default. Others test zero-shot transfer.
+        modalities: what is observed; what the agent was trained on by default. Others test
+            zero-shot transfer.
         representation: what the policy is given, if not `agent.represent(modalities)`.
         n_envs: episodes that run side by side; the scores do not depend on it, except for rounding.
         wrap: puts a wrapper around the environments, for example to corrupt their observations.
@@ -79,7 +81,8 @@ def evaluate(
     layout = arguments.get("layout", spec.layout)
     if layout != spec.layout:
         raise InputError(
-            f"the agent was trained on the layout {spec.layout!r}, not on {layout!r}: train one with --layout {layout}"
+            f"the agent was trained on the layout {spec.layout!r}, not on {layout!r}: train one"
+            f" with --layout {layout}"
         )
     given = representation or agent.represent(modalities)
     memory = PolicyMemory(agent.model)
@@ -92,7 +95,8 @@ def evaluate(
 
 
 def environment_arguments(spec: AgentSpec, modalities: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of `gymnasium.make` for an agent that observes `modalities`; none for others' environments."""
+    """Return the arguments of `gymnasium.make` for an agent that observes `modalities`; none for
+    others' environments."""
     if spec.known_scene is None:
         return {}
     arguments: dict[str, Any] = {"modalities": tuple(modalities), "actions": spec.actions}
@@ -111,8 +115,9 @@ def run_episodes(
 ) -> Scores:
     """Score anyone who acts, in exactly `episodes` episodes.
 
-    Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in. Rows begin together, and
-    each is watched until its first episode ends, so that short episodes count no more than long ones.
+    Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in. Rows
+    begin together, and each is watched until its first episode ends, so that short episodes count
+    no more than long ones.
 
     Args:
         env_id: the environment: a scene of ours, or anybody's registered id.

@@ -22,12 +22,14 @@ TRAINED = ("nothing", "encoders", "everything")
 
 
 class GWFeaturesExtractor(BaseFeaturesExtractor):
-    """The workspace inside the policy: computes z from a Dict observation, and learns with the policy.
+    """The workspace inside the policy: computes z from a Dict observation, and learns with the
+    policy.
 
-    Learning from images takes about five times as long as with `GWVecObservation` if nothing is trained (with equal
-    results), and about ten times as long if everything is (`throughput/ppo` among the benchmarks). Stable-Baselines3
-    does two things to a policy's networks that would undo the pretraining; this class prevents both: `ortho_init`
-    overwrites every layer, and `set_training_mode` turns on dropout and batch norm.
+    Learning from images takes about five times as long as with `GWVecObservation` if nothing is
+    trained (with equal results), and about ten times as long if everything is (`throughput/ppo`
+    among the benchmarks). Stable-Baselines3 does two things to a policy's networks that would undo
+    the pretraining; this class prevents both: `ortho_init` overwrites every layer, and
+    `set_training_mode` turns on dropout and batch norm.
     """
 
     def __init__(
@@ -45,8 +47,8 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
             gw: the workspace; it is not changed, a copy is trained.
             modalities: those to encode; all that are observed by default.
             attention: the name of an attention module, or None for the even mean.
-            trained: what learns with the policy: nothing; the workspace's encoders and the attention; or the domain
-                modules' encoders too.
+            trained: what learns with the policy: nothing; the workspace's encoders and the
+                attention; or the domain modules' encoders too.
         """
         check_choice("trained", trained, TRAINED)
         names = usable_modalities(observation_space, gw, modalities)
@@ -83,7 +85,8 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 def _channels_last(
     space: gym.spaces.Dict, gw: GlobalWorkspace, names: Sequence[str]
 ) -> gym.spaces.Dict:
-    """Return the space of `names` with the colors of transposed pictures at the end, as environments show them."""
+    """Return the space of `names` with the colors of transposed pictures at the end, as
+    environments show them."""
     shown = {}
     for name in names:
         own, domain = space[name], gw.domain_modules[name]
@@ -106,9 +109,11 @@ def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
 
 
 class TokenExtractor(BaseFeaturesExtractor):
-    """Features of raw language: embeds the token ids, which SB3 would take for numbers, and averages them.
+    """Features of raw language: embeds the token ids, which SB3 would take for numbers, and
+    averages them.
 
-    Works on a Dict observation with a `language` key; other keys are flattened and appended (images scaled to 0..1).
+    Works on a Dict observation with a `language` key; other keys are flattened and appended (images
+    scaled to 0..1).
     """
 
     def __init__(
@@ -135,7 +140,8 @@ class TokenExtractor(BaseFeaturesExtractor):
         tokens = ids.long()  # (B, T)
         if ids.is_floating_point() and not torch.equal(tokens.to(ids.dtype), ids):
             raise InputError(
-                "language holds numbers that are no token ids: leave it out of VecNormalize (norm_obs_keys=[...])"
+                "language holds numbers that are no token ids: leave it out of VecNormalize"
+                " (norm_obs_keys=[...])"
             )
         tokens = tokens.masked_fill((tokens < 0) | (tokens >= self.words.num_embeddings), 0)
         count = (tokens != 0).sum(1, keepdim=True).clamp(min=1)
@@ -145,7 +151,8 @@ class TokenExtractor(BaseFeaturesExtractor):
 
 
 class RawExtractor(BaseFeaturesExtractor):
-    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding of tokens.
+    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding
+    of tokens.
 
     Frames that VecFrameStack stacks are read as more colors, numbers and words.
     """

@@ -1,4 +1,5 @@
-"""Failing sensors as a command line says them: `image=blackout`, or `image=blackout:0.5` with a severity."""
+"""Failing sensors as a command line says them: `image=blackout`, or `image=blackout:0.5` with a
+severity."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ class Fault(NamedTuple):
 
 
 def parse_faults(words: Sequence[str]) -> tuple[Fault, ...]:
-    """Read MODALITY=KIND or MODALITY=KIND:SEVERITY, each modality once; InputError naming what is wrong."""
+    """Read MODALITY=KIND or MODALITY=KIND:SEVERITY, each modality once; InputError naming what is
+    wrong."""
     faults = [_parse(word) for word in words]
     names = [fault.modality for fault in faults]
     for name in names:
@@ -54,7 +56,8 @@ def corrupt_env(env: gym.Env, faults: Sequence[Fault]) -> gym.Env:
 
 
 def corrupt_batch(env: VectorEnv, faults: Sequence[Fault]) -> VectorEnv:
-    """Put a wrapper around a batch of environments for each fault; each has random numbers of its own."""
+    """Put a wrapper around a batch of environments for each fault; each has random numbers of its
+    own."""
     for number, fault in enumerate(faults):
         env = CorruptVectorObservation(env, **_arguments(fault, number))
     return env

@@ -1,4 +1,5 @@
-"""A picture of one step of an episode: the scene, what the agent senses of it, the fusion weights and the rewards."""
+"""A picture of one step of an episode: the scene, what the agent senses of it, the fusion weights
+and the rewards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Moment:
 
 
 def draw(moment: Moment) -> NDArray[np.uint8]:
-    """Draw (S, 1.7 S, 3) uint8: the frame, and beside it senses, image, fusion weights, caption and rewards."""
+    """Draw (S, 1.7 S, 3) uint8: the frame, and beside it senses, image, fusion weights, caption and
+    rewards."""
     side = moment.size
     column = Image.new("RGB", (round(0.7 * side) // 2 * 2, side), _PAPER)
     pen = _Pen(column, side / 480)
@@ -125,7 +127,8 @@ def _color(name: str) -> tuple[int, int, int]:
 
 
 def _draw_senses(pen: _Pen, moment: Moment) -> None:
-    """Draw a line of modalities, pale those that are not used, and below it the sensors that fail."""
+    """Draw a line of modalities, pale those that are not used, and below it the sensors that
+    fail."""
     others = [name for name in MODALITIES if name not in moment.observed]
     if set(moment.observed) - set(MODALITIES):
         others = []  # somebody else's environment

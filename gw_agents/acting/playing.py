@@ -1,4 +1,5 @@
-"""Let an agent play held-out episodes one after the other, and return every moment of them for pictures."""
+"""Let an agent play held-out episodes one after the other, and return every moment of them for
+pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -109,7 +110,8 @@ def _outcome(info: Mapping[str, Any]) -> str:
 
 
 def _frame(env: gym.Env) -> NDArray[np.uint8]:
-    """Return a picture of the scene for people, without the caption: the panel beside it shows that."""
+    """Return a picture of the scene for people, without the caption: the panel beside it shows
+    that."""
     inner: Any = env.unwrapped
     if hasattr(inner, "core"):
         return inner.core.portrait(inner.state, inner.render_size)

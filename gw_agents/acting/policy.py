@@ -107,7 +107,8 @@ class Agent:
     def represent(
         self, modalities: Sequence[str] | None = None, attention: str | None = AS_TRAINED
     ) -> Representation:
-        """Return what the policy is given if it observes other modalities, or fuses them by another attention.
+        """Return what the policy is given if it observes other modalities, or fuses them by another
+        attention.
 
         Raises InputError if the policy can't read that.
         """
@@ -121,8 +122,9 @@ class Agent:
         wanted = self.model.observation_space
         if isinstance(wanted, gym.spaces.Box) and made.space.shape != wanted.shape:
             raise InputError(
-                f"the encoder {spec.policy_input} gives {made.space.shape} numbers from {', '.join(asked)}, and the"
-                f" policy, trained on {', '.join(spec.modalities)}, reads {wanted.shape}"
+                f"the encoder {spec.policy_input} gives {made.space.shape} numbers from"
+                f" {', '.join(asked)}, and the policy, trained on {', '.join(spec.modalities)},"
+                f" reads {wanted.shape}"
             )
         return made
 
@@ -134,12 +136,13 @@ class Agent:
     ) -> NDArray:
         """Choose the action for one observation, or one for each row of a batch.
 
-        A recurrent policy remembers each row's observations until `reset`, or until `episode_start` says that an
-        episode begins there.
+        A recurrent policy remembers each row's observations until `reset`, or until `episode_start`
+        says that an episode begins there.
 
         Args:
-            observation: {modality: array} as the environment gives it. If it lacks a modality of training, an agent on
-                the workspace reads all that it holds instead: zero-shot transfer.
+            observation: {modality: array} as the environment gives it. If it lacks a modality of
+                training, an agent on the workspace reads all that it holds instead: zero-shot
+                transfer.
             deterministic: take the most likely action, or draw one.
             episode_start: whether this is the first observation of an episode, () or (B,).
 
@@ -154,7 +157,8 @@ class Agent:
         self._memory.reset()
 
     def _representation_of(self, observation: Mapping[str, Any]) -> Representation:
-        """Return what reads the modalities of training, or else those that the observation holds."""
+        """Return what reads the modalities of training, or else those that the observation
+        holds."""
         if not isinstance(observation, Mapping):
             raise InputError(f"the observation is {describe(observation)}: give a dict of arrays")
         if all(name in observation for name in self.representation.modalities):
@@ -213,7 +217,8 @@ def split_path(path: str | Path) -> tuple[Path, str]:
 
 
 def aliases(module: nn.Module) -> dict[str, str]:
-    """Return {key of a module's state: first key of the same tensor}; networks that are shared have several keys."""
+    """Return {key of a module's state: first key of the same tensor}; networks that are shared have
+    several keys."""
     first: dict[tuple[int, int], str] = {}
     return {
         key: first.setdefault((tensor.data_ptr(), tensor.numel()), key) if tensor.numel() else key

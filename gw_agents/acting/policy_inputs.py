@@ -1,4 +1,5 @@
-"""What a policy is given of an observation: a workspace vector, frozen unimodal latents, or the observation itself."""
+"""What a policy is given of an observation: a workspace vector, frozen unimodal latents, or the
+observation itself."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -54,14 +55,17 @@ class Representation(ABC):
 
     @abstractmethod
     def __call__(self, observation: Mapping[str, Any]) -> Any:
-        """Compute what the policy is given; `observation` may hold more modalities than are read."""
+        """Compute what the policy is given; `observation` may hold more modalities than are
+        read."""
 
     def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
-        """Compute what the policy is given, and the fusion weights; no weights where nothing is fused."""
+        """Compute what the policy is given, and the fusion weights; no weights where nothing is
+        fused."""
         return self(observation), {}
 
     def extractor(self) -> dict[str, Any]:
-        """Return the settings of a policy that computes its features itself; none if it is given finished vectors."""
+        """Return the settings of a policy that computes its features itself; none if it is given
+        finished vectors."""
         return {}
 
     def modules(self) -> dict[str, nn.Module]:
@@ -69,25 +73,29 @@ class Representation(ABC):
         return {}
 
     def fingerprint(self) -> str | None:
-        """Return sixteen hexadecimal digits that change with any weight it depends on; None if it has no weights."""
+        """Return sixteen hexadecimal digits that change with any weight it depends on; None if it
+        has no weights."""
         modules = self.modules()
         return modules_fingerprint(modules) if modules else None
 
     def read(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the modalities to be read, out of an observation; InputError naming one that is missing."""
+        """Return the modalities to be read, out of an observation; InputError naming one that is
+        missing."""
         missing = [name for name in self.modalities if name not in observation]
         if missing:
             raise InputError(
-                f"the observation has no {missing[0]}: it holds {', '.join(observation) or 'nothing'}"
+                f"the observation has no {missing[0]}: it holds"
+                f" {', '.join(observation) or 'nothing'}"
             )
         return {name: observation[name] for name in self.modalities}
 
 
 class WorkspaceVectors(Representation):
-    """Workspace vectors z: Box(-1, 1, (Z,)), whatever is read, so that policies transfer between modalities.
+    """Workspace vectors z: Box(-1, 1, (Z,)), whatever is read, so that policies transfer between
+    modalities.
 
-    Where frames are stacked (as by `FrameStackObservation`), every frame is encoded: Box(-1, 1, (k, Z)).
-    With `keep`, the result is a Dict of `z` and of the keys that are kept.
+    Where frames are stacked (as by `FrameStackObservation`), every frame is encoded: Box(-1, 1, (k,
+    Z)). With `keep`, the result is a Dict of `z` and of the keys that are kept.
     """
 
     name = "gw"
@@ -107,10 +115,12 @@ class WorkspaceVectors(Representation):
 
         Args:
             gw: the workspace.
-            modalities: those to encode; by default all that are in `space`, or that the workspace knows.
+            modalities: those to encode; by default all that are in `space`, or that the workspace
+                knows.
             attention: how they are fused, as for `GlobalWorkspace.encode`.
             trained_on: makes no difference: every modality gives vectors of one width.
-            space: the observation space, if it is known: checked now instead of at the first observation.
+            space: the observation space, if it is known: checked now instead of at the first
+                observation.
             keep: keys of the observation to pass on beside z.
         """
         self.gw, self.attention = gw, attention
@@ -132,7 +142,8 @@ class WorkspaceVectors(Representation):
         strange = [name for name in self.keep if name not in known or name == "z"]
         if strange:
             raise InputError(
-                f"{strange[0]!r} can't be kept beside z: the observation has {', '.join(known) or 'no keys'}"
+                f"{strange[0]!r} can't be kept beside z: the observation has"
+                f" {', '.join(known) or 'no keys'}"
             )
         return {name: known[name] for name in self.keep}
 
@@ -143,7 +154,8 @@ class WorkspaceVectors(Representation):
     def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
         """Compute the vectors, and the fusion weights {modality: () or (B,)}.
 
-        A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are there.
+        A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are
+        there.
         """
         readings = self.read(observation)
         z: Any
@@ -158,7 +170,8 @@ class WorkspaceVectors(Representation):
         return z, weights
 
     def _encode_frames(self, readings: Mapping[str, Any]) -> tuple[NDArray[np.float32], Weights]:
-        """Encode {modality: (k, ...) or (B, k, ...)} into (k, Z) or (B, k, Z), and the weights of every frame."""
+        """Encode {modality: (k, ...) or (B, k, ...)} into (k, Z) or (B, k, Z), and the weights of
+        every frame."""
         frames: dict[str, NDArray] = {}
         leading: tuple[int, ...] = ()
         for name, values in readings.items():
@@ -178,7 +191,8 @@ class WorkspaceVectors(Representation):
 
 
 class ConcatenatedLatents(Representation):
-    """The latents of the domain modules of training, side by side; zeros, their mean, for those not read now."""
+    """The latents of the domain modules of training, side by side; zeros, their mean, for those not
+    read now."""
 
     name = "concatenation"
 
@@ -220,7 +234,8 @@ class ConcatenatedLatents(Representation):
 
 
 class UnimodalLatent(ConcatenatedLatents):
-    """The latent of one modality, whichever is read now; the policy decides whether its width fits."""
+    """The latent of one modality, whichever is read now; the policy decides whether its width
+    fits."""
 
     name = "unimodal"
 
@@ -244,8 +259,8 @@ class RawObservation(Representation):
         """Read the modalities of training, and no others."""
         if set(modalities) != set(trained_on.spaces):
             raise InputError(
-                f"the encoder {self.name} was trained on {', '.join(trained_on.spaces)}: its policy can't be given"
-                f" {', '.join(modalities)}"
+                f"the encoder {self.name} was trained on {', '.join(trained_on.spaces)}: its"
+                f" policy can't be given {', '.join(modalities)}"
             )
         self.gw, self.attention = gw, attention
         self.modalities = tuple(trained_on.spaces)
@@ -261,7 +276,8 @@ class RawObservation(Representation):
 
 
 class TunedWorkspace(RawObservation):
-    """The observation itself, for a policy that holds a copy of the workspace and trains its encoders."""
+    """The observation itself, for a policy that holds a copy of the workspace and trains its
+    encoders."""
 
     name = "gw_tuned"
     uses_workspace = True
@@ -292,8 +308,8 @@ POLICY_INPUTS: dict[str, Any] = {
 class GWObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
     """Shows an agent workspace vectors instead of the observation: Box(-1, 1, (Z,)), float32.
 
-    Around `FrameStackObservation` it shows (k, Z), a vector for each frame; with `keep`, a Dict of `z` and the keys
-    that are kept.
+    Around `FrameStackObservation` it shows (k, Z), a vector for each frame; with `keep`, a Dict of
+    `z` and the keys that are kept.
     """
 
     def __init__(

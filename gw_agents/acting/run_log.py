@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 
 class RunLog(TensorBoardOutputFormat):
-    """A TensorBoard log that does not stop the training if it can't be written any more, but says so once."""
+    """A TensorBoard log that does not stop the training if it can't be written any more, but says
+    so once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.failed = folder, False
@@ -32,7 +33,8 @@ class RunLog(TensorBoardOutputFormat):
         except OSError as error:
             self.failed = True
             tqdm.write(
-                f"the log in {self.folder} could not be written ({error}); training continues without it"
+                f"the log in {self.folder} could not be written ({error}); training continues"
+                " without it"
             )
 
     def close(self) -> None:
@@ -42,7 +44,8 @@ class RunLog(TensorBoardOutputFormat):
 
 @contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Print no tracebacks of threads: TensorBoard raises an error of its thread again where it waits for it."""
+    """Print no tracebacks of threads: TensorBoard raises an error of its thread again where it
+    waits for it."""
     before, threading.excepthook = threading.excepthook, lambda failure: None
     try:
         yield

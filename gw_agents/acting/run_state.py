@@ -1,6 +1,8 @@
-"""A training run on disk: what is needed to resume it, written whole or not at all, and read without pickles.
+"""A training run on disk: what is needed to resume it, written whole or not at all, and read
+without pickles.
 
-The file holds the policy, the optimizers, the replay buffer, the count of steps and the learning curve. It does not hold the episodes that were under way: a resumed run begins fresh ones.
+The file holds the policy, the optimizers, the replay buffer, the count of steps and the learning
+curve. It does not hold the episodes that were under way: a resumed run begins fresh ones.
 """
 
 import json
@@ -26,7 +28,8 @@ class RunState:
     path: Path
     """The file."""
     settings: Mapping[str, Any]
-    """All that the result depends on except the number of steps, as JSON; a run with others is never resumed."""
+    """All that the result depends on except the number of steps, as JSON; a run with others is
+    never resumed."""
     curve: list[dict[str, float]] = field(default_factory=list)
     """The evaluations so far."""
     seconds: float = 0.0
@@ -53,7 +56,8 @@ class RunState:
         return True
 
     def save(self, model: Any) -> None:
-        """Write the file; OSError with one sentence, and the file before it intact, if that fails."""
+        """Write the file; OSError with one sentence, and the file before it intact, if that
+        fails."""
         state = {
             "parameters": model.get_parameters(),
             "variables": _variables(model),
@@ -69,7 +73,8 @@ class RunState:
 
 
 def _variables(model: Any) -> dict[str, Any]:
-    """Return the tensors of an algorithm that are no module's, such as SAC's entropy coefficient."""
+    """Return the tensors of an algorithm that are no module's, such as SAC's entropy
+    coefficient."""
     named = {name: getattr(model, name) for name in model._get_torch_save_params()[1]}
     return {name: value.detach() for name, value in named.items() if value is not None}
 

@@ -20,11 +20,13 @@ class AgentSource:
     """Which agent, and what it must be."""
 
     agent: tyro.conf.Positional[Path]
-    """The agent's file, with or without suffix; or a shipped agent's name; or a zip file of Stable-Baselines3."""
+    """The agent's file, with or without suffix; or a shipped agent's name; or a zip file of
+    Stable-Baselines3."""
     weights: str | None = None
     """Folder of the workspace's weights, if not where the agent's file says."""
     env_id: Annotated[str | None, tyro.conf.arg(name="env")] = None
-    """The environment it must have been trained in; needed for a zip file, and as MODULE:ID for your own."""
+    """The environment it must have been trained in; needed for a zip file, and as MODULE:ID for
+    your own."""
     modalities: tuple[str, ...] | None = None
     """What it must have been trained on; needed for a zip file."""
     policy_input: Annotated[PolicyInput | None, tyro.conf.arg(name="encoder")] = None
@@ -63,11 +65,13 @@ class Senses:
     """What the agent observes, how that is fused, and which sensors fail."""
 
     test_modalities: tuple[str, ...] | None = None
-    """What the agent observes; what it was trained on by default, anything else is zero-shot transfer."""
+    """What the agent observes; what it was trained on by default, anything else is zero-shot
+    transfer."""
     attention: str | None = None
     """An attention module to fuse with, or "even" for the even mean; as in training by default."""
     corrupt: tuple[str, ...] = ()
-    """Failing sensors: MODALITY=KIND, or MODALITY=KIND:SEVERITY with a severity from 0 to 1 (image=blackout:0.5)."""
+    """Failing sensors: MODALITY=KIND, or MODALITY=KIND:SEVERITY with a severity from 0 to 1
+    (image=blackout:0.5)."""
 
     def faults(self) -> tuple[Fault, ...]:
         """Return the failing sensors; InputError naming what is wrong."""

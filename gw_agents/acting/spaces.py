@@ -19,12 +19,14 @@ from gw_envs.scenes import find_scene
 
 
 def load_workspace(gw: GlobalWorkspace | str | Path) -> GlobalWorkspace:
-    """Return the workspace itself, or load the one that the name of a scene or a folder of weights stands for."""
+    """Return the workspace itself, or load the one that the name of a scene or a folder of weights
+    stands for."""
     if isinstance(gw, str | Path):
         return GlobalWorkspace.from_pretrained(gw)
     if not isinstance(gw, GlobalWorkspace):
         raise InputError(
-            f"the workspace is {describe(gw)}: give a GlobalWorkspace, the name of a scene, or a folder of weights"
+            f"the workspace is {describe(gw)}: give a GlobalWorkspace, the name of a scene, or a"
+            " folder of weights"
         )
     return gw
 
@@ -39,7 +41,8 @@ def core_of(venv: VecEnv) -> Any:
 
 
 def scene_shown(env: gym.Env | VecEnv) -> str | None:
-    """Return the name of the scene of ours that an environment shows; None if it is somebody else's."""
+    """Return the name of the scene of ours that an environment shows; None if it is somebody
+    else's."""
     if isinstance(env, VecEnv):
         core = core_of(env)
         spec = env.get_attr("spec", 0)[0] if core is None and env.has_attr("spec") else None
@@ -62,7 +65,8 @@ def check_scene(gw: GlobalWorkspace, shown: str | None) -> None:
 def check_attention(
     gw: GlobalWorkspace, attention: AttentionChoice, modalities: tuple[str, ...]
 ) -> None:
-    """Raise InputError unless `GlobalWorkspace.encode` could fuse `modalities` as `attention` says."""
+    """Raise InputError unless `GlobalWorkspace.encode` could fuse `modalities` as `attention`
+    says."""
     if isinstance(attention, str):
         gw.attention_called(attention)
     elif attention is not None:
@@ -72,22 +76,26 @@ def check_attention(
 def readable_modalities(
     space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None
 ) -> tuple[tuple[str, ...], int | None]:
-    """Return the modalities to encode, and how many frames of each are stacked along a first axis (None if single).
+    """Return the modalities to encode, and how many frames of each are stacked along a first axis
+    (None if single).
 
-    Raises InputError saying which keys the observation lacks, or which shape does not fit the workspace.
+    Raises InputError saying which keys the observation lacks, or which shape does not fit the
+    workspace.
     """
     names = usable_modalities(space, gw, modalities)
     assert isinstance(space, gym.spaces.Dict)
     frames = {_frames(space[name], gw.domain_modules[name], name, gw) for name in names}
     if len(frames) > 1:
         raise InputError(
-            f"of the modalities {', '.join(names)} some are stacked and some are not: stack all frames or none"
+            f"of the modalities {', '.join(names)} some are stacked and some are not: stack all"
+            " frames or none"
         )
     return names, frames.pop()
 
 
 def _frames(space: gym.Space, domain: Domain, name: str, gw: GlobalWorkspace) -> int | None:
-    """Return the length of an additional first axis; None if there is none. InputError if the rest does not fit."""
+    """Return the length of an additional first axis; None if there is none. InputError if the rest
+    does not fit."""
     shape = space.shape
     if shape is None or fits(shape, domain):  # a text has no shape
         return None
@@ -97,11 +105,14 @@ def _frames(space: gym.Space, domain: Domain, name: str, gw: GlobalWorkspace) ->
     own = len(domain.shape)
     if name == "attributes" and len(shape) == own == 1 and shape[0] % domain.shape[0]:
         message += (
-            ": layout='random' appends the places of landmarks to the attributes; choose layout='fixed', or train a"
-            " workspace on this layout"
+            ": layout='random' appends the places of landmarks to the attributes; choose"
+            " layout='fixed', or train a workspace on this layout"
         )
     elif len(shape) == own:
-        message += ": if frames are stacked, stack workspace vectors instead, as in VecFrameStack(GWVecObservation(venv, gw))"
+        message += (
+            ": if frames are stacked, stack workspace vectors instead, as in"
+            " VecFrameStack(GWVecObservation(venv, gw))"
+        )
     raise InputError(message)
 
 

@@ -1,4 +1,5 @@
-"""What an agent is, apart from its weights: environment, policy input and algorithm, each a name in a small table."""
+"""What an agent is, apart from its weights: environment, policy input and algorithm, each a name in
+a small table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -35,16 +36,21 @@ class AgentSpec:
     """What an agent observes, what its policy is given of that, and who trains it."""
 
     env_id: Annotated[str, tyro.conf.arg(name="env")]
-    """The environment: GWSimpleShapes-v0, GWFactory-v0, or MODULE:ID of your own with a Dict observation."""
+    """The environment: GWSimpleShapes-v0, GWFactory-v0, or MODULE:ID of your own with a Dict
+    observation."""
     modalities: tuple[str, ...]
-    """What the agent observes: any of image, attributes, language, or keys of your own environment's observation."""
+    """What the agent observes: any of image, attributes, language, or keys of your own
+    environment's observation."""
     policy_input: Annotated[PolicyInput, tyro.conf.arg(name="encoder")] = "gw"
-    """What the policy is given: workspace vectors, the latent of one modality, the latents of all side by side, the
-    observation itself, or workspace vectors of encoders that are trained with the policy."""
+    """What the policy is given: workspace vectors, the latent of one modality, the latents of all
+    side by side, the observation itself, or workspace vectors of encoders that are trained with the
+    policy."""
     attention: str | None = None
-    """The attention module that fuses the modalities (best, two_step, ...); the even mean by default."""
+    """The attention module that fuses the modalities (best, two_step, ...); the even mean by
+    default."""
     algorithm: Annotated[AlgorithmName, tyro.conf.arg(name="algo")] = "ppo"
-    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 act in continuous actions."""
+    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 act in
+    continuous actions."""
     actions: Actions | None = None
     """Action mode; the usual one of the algorithm by default."""
     layout: Literal["fixed", "random"] = "fixed"
@@ -129,7 +135,8 @@ FILE_KEYS = {"policy_input": "encoder"}
 
 
 def registered_id(env_id: str) -> str:
-    """Return the id under which an environment is registered; imports the module of "MODULE:ID" first.
+    """Return the id under which an environment is registered; imports the module of "MODULE:ID"
+    first.
 
     Scenes of ours are found by their names too. Raises InputError if there is no such environment.
     """
@@ -143,8 +150,8 @@ def registered_id(env_id: str) -> str:
         return str(gym.spec(own).id)
     except (gym.error.Error, ImportError, AttributeError, TypeError) as error:
         raise InputError(
-            f"unknown environment {env_id!r} ({error}): choose one of {', '.join(ENV_IDS)}, or give MODULE:ID to import"
-            " the module that registers your own"
+            f"unknown environment {env_id!r} ({error}): choose one of {', '.join(ENV_IDS)}, or"
+            " give MODULE:ID to import the module that registers your own"
         ) from error
 
 

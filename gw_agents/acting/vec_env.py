@@ -1,7 +1,8 @@
-"""Our environments as Stable-Baselines3's VecEnv, and wrappers that corrupt or encode what it shows.
+"""Our environments as Stable-Baselines3's VecEnv, and wrappers that corrupt or encode what it
+shows.
 
-venv = GWVecObservation(make_vec("GWFactory-v0", n_envs=16), gw, modalities=("image", "language"), attention="best")
-PPO("MlpPolicy", venv).learn(200_000)
+venv = GWVecObservation(make_vec("GWFactory-v0", n_envs=16), gw, modalities=("image", "language"),
+attention="best") PPO("MlpPolicy", venv).learn(200_000)
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ from gw_envs.scenes import get_scene
 
 
 class GWVecEnv(VecEnv):
-    """A native batch of scenes with the interface of Stable-Baselines3: an episode's end resets its row at once."""
+    """A native batch of scenes with the interface of Stable-Baselines3: an episode's end resets its
+    row at once."""
 
     def __init__(self, batch: VectorEnv) -> None:
         """Wrap a vector environment of `gw_envs` made with `autoreset_mode=SAME_STEP`."""
@@ -85,7 +87,8 @@ class GWVecEnv(VecEnv):
         return frames if frames is not None else [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return an attribute once for each row asked for: `state` of that row alone, anything else of the batch."""
+        """Return an attribute once for each row asked for: `state` of that row alone, anything else
+        of the batch."""
         value = getattr(self.batch, attr_name)
         rows = list(self._get_indices(indices))
         if attr_name == "state":
@@ -93,7 +96,8 @@ class GWVecEnv(VecEnv):
         return [value] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the batch; InputError if only some rows are meant, since rows have none of their own."""
+        """Set an attribute of the batch; InputError if only some rows are meant, since rows have
+        none of their own."""
         self._refuse_some_rows(f"the attribute {attr_name!r}", indices)
         setattr(self.batch, attr_name, value)
 
@@ -102,8 +106,8 @@ class GWVecEnv(VecEnv):
     ) -> list[Any]:
         """Call a method for each row asked for, and return their results.
 
-        `reset`, `render`, `get_state` and `set_state` act on those rows alone. Any other method is the batch's: it is
-        called once, and InputError is raised if only some rows are meant.
+        `reset`, `render`, `get_state` and `set_state` act on those rows alone. Any other method is
+        the batch's: it is called once, and InputError is raised if only some rows are meant.
         """
         rows = list(self._get_indices(indices))
         method = getattr(self, f"_{method_name}_rows", None)
@@ -169,7 +173,8 @@ def rows_of(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any) -> VecMonitor:
-    """Make a Stable-Baselines3 VecEnv on the native batch of an environment of ours, with episode statistics.
+    """Make a Stable-Baselines3 VecEnv on the native batch of an environment of ours, with episode
+    statistics.
 
     Args:
         env_id: a scene's name ("factory") or id ("GWFactory-v0", "gw_envs:GWFactory-v0").
@@ -178,7 +183,8 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
         arguments: as for `gymnasium.make`.
 
     Returns:
-        A `GWVecEnv` in a `VecMonitor`, so that infos hold "episode" and algorithms log mean returns.
+        A `GWVecEnv` in a `VecMonitor`, so that infos hold "episode" and algorithms log mean
+        returns.
     """
     scene = get_scene(env_id)
     arguments = {"autoreset_mode": AutoresetMode.SAME_STEP, **arguments}
@@ -192,9 +198,11 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
 
 
 class CorruptVecObservation(VecEnvWrapper):
-    """Lets sensors fail around a VecEnv: row i equals `gw_envs.corruption.CorruptObservation` with its seed.
+    """Lets sensors fail around a VecEnv: row i equals `gw_envs.corruption.CorruptObservation` with
+    its seed.
 
-    Put it inside `GWVecObservation`, so that workspace vectors are made of what the failing sensors show.
+    Put it inside `GWVecObservation`, so that workspace vectors are made of what the failing sensors
+    show.
     """
 
     def __init__(self, venv: VecEnv, faults: Faults, **arguments: Any) -> None:
@@ -203,8 +211,8 @@ class CorruptVecObservation(VecEnvWrapper):
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
             faults: {modality: kind} or {modality: kinds}.
-            arguments: as for `gw_envs.corruption.Corruption`. The kind "other_scene" needs `others` where the
-                environments are in processes of their own.
+            arguments: as for `gw_envs.corruption.Corruption`. The kind "other_scene" needs `others`
+                where the environments are in processes of their own.
         """
         super().__init__(venv)
         core = core_of(venv)
@@ -213,13 +221,15 @@ class CorruptVecObservation(VecEnvWrapper):
         )
 
     def reset(self) -> dict[str, NDArray]:
-        """Begin an episode in every row: the first observations, corrupted by the seeds of the environments."""
+        """Begin an episode in every row: the first observations, corrupted by the seeds of the
+        environments."""
         self.corruption.reset(list(self.venv.unwrapped._seeds))  # the reset clears them
         observations: Any = self.venv.reset()
         return self.corruption(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step as the wrapped VecEnv does; every observation is corrupted, the last ones of episodes too."""
+        """Step as the wrapped VecEnv does; every observation is corrupted, the last ones of
+        episodes too."""
         observations, reward, done, infos = self.venv.step_wait()
         if done.any():
             last = self.corruption.last([info.get("terminal_observation") for info in infos], done)
@@ -231,10 +241,12 @@ class CorruptVecObservation(VecEnvWrapper):
 
 
 class RepresentedVecEnv(VecEnvWrapper):
-    """Shows an agent what a frozen representation makes of every observation, all rows of a step at once."""
+    """Shows an agent what a frozen representation makes of every observation, all rows of a step at
+    once."""
 
     def __init__(self, venv: VecEnv, representation: Representation) -> None:
-        """Wrap a VecEnv with Dict observations that hold the modalities the representation reads."""
+        """Wrap a VecEnv with Dict observations that hold the modalities the representation
+        reads."""
         self.representation = representation
         super().__init__(venv, representation.space)
 
@@ -244,7 +256,8 @@ class RepresentedVecEnv(VecEnvWrapper):
         return self.representation(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step as the wrapped VecEnv does; every observation is represented, the last ones of episodes too."""
+        """Step as the wrapped VecEnv does; every observation is represented, the last ones of
+        episodes too."""
         observations: Any
         observations, reward, done, infos = self.venv.step_wait()
         ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
@@ -272,7 +285,8 @@ def _take(rows: Any, index: Any) -> Any:
 
 
 class GWVecObservation(RepresentedVecEnv):
-    """Shows an agent workspace vectors: Box(-1, 1, (Z,)), or with `keep` a Dict of `z` and the keys that are kept."""
+    """Shows an agent workspace vectors: Box(-1, 1, (Z,)), or with `keep` a Dict of `z` and the keys
+    that are kept."""
 
     def __init__(
         self,
@@ -286,10 +300,10 @@ class GWVecObservation(RepresentedVecEnv):
 
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
-            gw: the workspace, or the name of a scene or a folder of weights to load it from, as configuration files
-                can say it.
-            modalities: those to encode; all that are observed by default. Leaving one out of the environment's own
-                `modalities` too saves its rendering.
+            gw: the workspace, or the name of a scene or a folder of weights to load it from, as
+                configuration files can say it.
+            modalities: those to encode; all that are observed by default. Leaving one out of the
+                environment's own `modalities` too saves its rendering.
             attention: as in `GlobalWorkspace.encode`.
             keep: other keys of the observation to pass on beside z, for example ("time",).
         """

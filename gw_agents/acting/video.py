@@ -21,7 +21,8 @@ NO_H264 = "VP9; install imageio-ffmpeg for H.264, which every player reads"
 
 
 def check_output(path: Path | None) -> None:
-    """Raise InputError or OSError unless pictures can be written to `path`, or shown if it is None."""
+    """Raise InputError or OSError unless pictures can be written to `path`, or shown if it is
+    None."""
     if path is None:
         if not has_display():
             raise InputError(
@@ -35,8 +36,8 @@ def check_output(path: Path | None) -> None:
 def write_video(path: Path, pictures: Pictures, fps: int) -> str:
     """Write pictures as .gif or .mp4, whole or not at all, and return the name of the format.
 
-    An mp4 is H.264 if imageio-ffmpeg is installed, else VP9. Raises InputError on another suffix, OSError if the film
-    could not be written in full.
+    An mp4 is H.264 if imageio-ffmpeg is installed, else VP9. Raises InputError on another suffix,
+    OSError if the film could not be written in full.
     """
     writer, formats = _writer(path), []
     write_atomically(path, lambda temporary: formats.append(writer(temporary, iter(pictures), fps)))
@@ -116,7 +117,8 @@ def _check_film(path: Path, count: int) -> None:
     film.release()
     if readable != count:
         raise OSError(
-            f"the film could not be written in full ({readable} of {count} frames): is the disk full?"
+            f"the film could not be written in full ({readable} of {count} frames): is the disk"
+            " full?"
         )
 
 
