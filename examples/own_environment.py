@@ -9,6 +9,8 @@ a Dict of a picture and a vector. For any environment with a Dict observation, c
     python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0
     python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
     python -m gw_agents.pretrain attention --env examples.own_environment:PictureGrid-v0
+    python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities image \\
+        --test-modalities pose --weights runs/weights/PictureGrid-v0
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +18,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -24,7 +25,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
 from gw_agents import GlobalWorkspace
-from gw_agents.command import run_command
+from gw_agents.command import parse_arguments, run_command
 from gw_agents.learning.domains import make_domain, train_domain
 from gw_agents.learning.latents import encode_rows
 from gw_agents.learning.loop import FitConfig
@@ -146,7 +147,7 @@ def run(arguments: Arguments, episodes: int = 200) -> dict[str, float]:
 
 def main() -> None:
     """Read the command line; without MiniGrid, say so."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+    arguments = parse_arguments(Arguments, description=__doc__)
     try:
         import minigrid  # noqa: F401
     except ImportError:

@@ -13,7 +13,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-import tyro
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -22,10 +21,10 @@ from tqdm import tqdm
 
 from gw_agents import GlobalWorkspace
 from gw_agents.acting.evaluation import Scores, run_episodes
-from gw_agents.command import run_command
+from gw_agents.command import parse_arguments, run_command
+from gw_envs.errors import check_choice, check_whole
 from gw_envs.observation import check_modalities
-
-SCENE_OF = {"GWSimpleShapes-v0": "simple_shapes", "GWFactory-v0": "factory"}
+from gw_envs.scenes import ENV_IDS
 
 
 @dataclass(frozen=True)
@@ -212,42 +211,37 @@ def train(arguments: Arguments, gw: GlobalWorkspace) -> Policy:
 def score(
     policy: Policy, gw: GlobalWorkspace, arguments: Arguments, modalities: tuple[str, ...]
 ) -> Scores:
-    """Scores of the policy's most likely actions in held-out episodes."""
+    """Score the policy's most likely actions in held-out episodes."""
 
     @torch.no_grad()
-    def act(shown: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
-        return policy(torch.from_numpy(gw.encode(shown)))[0].logits.argmax(-1).numpy()
+    def act(observations: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
+        return policy(torch.from_numpy(gw.encode(observations)))[0].logits.argmax(-1).numpy()
 
     return run_episodes(arguments.env, act, arguments.episodes, modalities=modalities)
 
 
 def main(arguments: Arguments) -> dict[str, Scores]:
-    """Train, test, and print beside what random actions reach."""
-    if arguments.env not in SCENE_OF:
-        raise ValueError(
-            f"unknown environment {arguments.env!r}: choose one of {', '.join(SCENE_OF)}"
-        )
-    if min(arguments.steps, arguments.num_envs, arguments.horizon, arguments.batch_size) < 1:
-        raise ValueError("steps, num_envs, horizon and batch_size must be at least 1")
-    tested = [
-        arguments.modalities,
-        *([arguments.test_modalities] if arguments.test_modalities is not None else []),
-    ]
-    tested = [check_modalities(names) for names in tested]  # now, and not after the training
-    gw = GlobalWorkspace.from_pretrained(SCENE_OF[arguments.env], device="cpu")
+    """Train, test, and print the scores beside those of random actions."""
+    check_choice("environment", arguments.env, ENV_IDS)
+    for what in ("steps", "num_envs", "horizon", "batch_size", "episodes"):
+        check_whole(what, getattr(arguments, what), 1)
+    tested = {"": check_modalities(arguments.modalities)}  # checked now, not after the training
+    if arguments.test_modalities is not None:
+        tested[", without more training"] = check_modalities(arguments.test_modalities)
+    gw = GlobalWorkspace.from_pretrained(arguments.env, device="cpu")
     rng = np.random.default_rng(arguments.seed)
 
-    def stumble(shown: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
+    def act_randomly(observations: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
         return rng.integers(6, size=len(begins))
 
-    found = {"random actions": run_episodes(arguments.env, stumble, arguments.episodes)}
+    results = {"random actions": run_episodes(arguments.env, act_randomly, arguments.episodes)}
     policy = train(arguments, gw)
-    for names, told in zip(tested, ("", ", without more training"), strict=False):
-        found[" + ".join(names) + told] = score(policy, gw, arguments, names)
-    for name, scores in found.items():
+    for remark, names in tested.items():
+        results[" + ".join(names) + remark] = score(policy, gw, arguments, names)
+    for name, scores in results.items():
         print(f"{name}: {scores}")
-    return found
+    return results
 
 
 if __name__ == "__main__":
-    run_command(lambda: main(tyro.cli(Arguments, description=__doc__)))
+    run_command(lambda: main(parse_arguments(Arguments, description=__doc__)))

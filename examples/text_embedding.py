@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gw_agents import GlobalWorkspace
-from gw_agents.command import run_command
+from gw_agents.command import parse_arguments, run_command
 from gw_agents.domains.base import Domain
 from gw_agents.domains.vector import VectorDomain
 from gw_agents.learning.domains import train_domain
@@ -164,7 +163,7 @@ def run(arguments: Arguments, embed: Embedding) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Read the command line; without WordLlama, say so."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+    arguments = parse_arguments(Arguments, description=__doc__)
     try:
         embed = wordllama()
     except ImportError:

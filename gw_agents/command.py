@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import tyro
 
-from gw_envs.errors import MissingPackageError
+from gw_envs.errors import InputError, MissingPackageError
 
 
 def program_name() -> str:
@@ -39,7 +39,7 @@ def run_command(command: Callable[[], Any]) -> None:
     torch.set_num_threads(1)
     try:
         command()
-    except (ValueError, MissingPackageError, OSError) as error:  # InputError, once all raise it
+    except (InputError, MissingPackageError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped")

@@ -86,7 +86,7 @@ def test_bad_input_is_a_sentence_and_faults_of_the_program_keep_their_traceback(
 
     assert sentence(lambda: fail(InputError("fps is 0"))) == "error: fps is 0"
     assert sentence(lambda: fail(OSError("no room"))) == "error: no room"
-    for fault in (TypeError("None"), KeyError("x")):
+    for fault in (ValueError("operands could not be broadcast"), TypeError("None"), KeyError("x")):
         with pytest.raises(type(fault)):
             run_command(lambda fault=fault: fail(fault))
     with pytest.raises(SystemExit) as stop:
