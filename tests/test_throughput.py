@@ -124,10 +124,10 @@ def test_a_change_shows_the_release_before(monkeypatch):
 
     monkeypatch.setattr("benchmarks.speed.reports.before", lambda: {key(ratio(3.0)): ratio(3.0)})
     (table,) = tables([ratio(3.0)])
-    assert table.lines == [["factory", "a step", "another step", "num_envs 4", "3 (1 to 9)"]]
+    assert table.lines == [("factory", "a step", "another step", "num_envs 4", "3 (1 to 9)")]
     (table,) = tables([ratio(6.0)])
     assert table.headers[-1] == "before"
-    assert table.lines[0][-2:] == ["6 (1 to 9)", "3"]
+    assert table.lines[0][-2:] == ("6 (1 to 9)", "3")
 
 
 def key(row: Row) -> tuple:

@@ -18,8 +18,7 @@ BEFORE = "throughput_before"
 
 @cache
 def before() -> dict[tuple[Any, ...], Row]:
-    """Return the ratios of the release before, by claim and condition; none if there are no such
-    rows."""
+    """Return the rows of the release before, by claim and condition; none without a summary."""
     if not (EXPECTED / f"{BEFORE}.json").exists():
         return {}
     _, rows = read_summary(BEFORE)
@@ -55,25 +54,34 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     return [table for table in listed if table.lines]
 
 
+Line = tuple[Row | None, tuple[str, ...]]
+"""A line of a table, and the row that it shows, if it is one row."""
+
+
+def beside_before(title: str, headers: tuple[str, ...], lines: Sequence[Line]) -> Table:
+    """Return a table with a last column of what the release before measured, if it differs
+    anywhere."""
+    known, column = before(), []
+    for row, _ in lines:
+        old = None if row is None else known.get(_key(row))
+        is_same = old is None or row is None or old.measured == row.measured
+        column.append("" if is_same or old is None else number(old.measured))
+    if not any(column):
+        return Table(title, headers, [line for _, line in lines])
+    extended = [(*line, text) for (_, line), text in zip(lines, column, strict=True)]
+    return Table(title, (*headers, "before"), extended)
+
+
 def claim_table(rows: Sequence[Row]) -> Table:
-    """A line for every claim; the same in the release before, if it was measured and is another
-    run."""
-    known = before()
-    ratios = [row for row in rows if row.metric == "ratio"]
-    changed = {}
-    for row in ratios:
-        old = known.get(_key(row))
-        if old is not None and old.measured != row.measured:
-            changed[_key(row)] = number(old.measured)
-    headers = ["scene", "ours", "baseline", "condition", "times as fast (range)"]
-    lines = []
-    for row in by_scene(ratios):
+    """A line for every claim."""
+    lines: list[Line] = []
+    for row in by_scene(row for row in rows if row.metric == "ratio"):
         condition = dict(row.condition)
         ours, baseline = condition.pop("ours"), condition.pop("baseline")
         about = ", ".join(f"{name} {value}" for name, value in condition.items())
-        line = [row.scene, ours, baseline, about, spread(row)]
-        lines.append([*line, changed.get(_key(row), "")] if changed else line)
-    return Table("Ours beside others", (*headers, *(["before"] if changed else [])), lines)
+        lines.append((row, (row.scene, ours, baseline, about, spread(row))))
+    headers = ("scene", "ours", "baseline", "condition", "times as fast (range)")
+    return beside_before("Ours beside others", headers, lines)
 
 
 def growth_table(rows: Sequence[Row]) -> Table:
@@ -94,36 +102,38 @@ def batch_table(rows: Sequence[Row]) -> Table:
 
 def rate_table(rows: Sequence[Row]) -> Table:
     """Absolute rates of all else."""
-    lines = []
+    lines: list[Line] = []
     for row in by_scene(_rates(rows, False)):
         about = row.condition
-        lines.append((row.scene, about["subject"], about["what"], _count(row), spread(row)))
+        line = (row.scene, about["subject"], about["what"], str(about["num_envs"]), spread(row))
+        lines.append((row, line))
     headers = ("scene", "subject", "what", "at a time", "a second (range)")
-    return Table(f"Rates a second{_on(rows)}", headers, lines)
+    return beside_before(f"Rates a second{_on(rows)}", headers, lines)
 
 
 def profile_table(rows: Sequence[Row]) -> Table:
     """Where the time of PPO on workspace vectors from images goes."""
-    lines = []
+    lines: list[Line] = []
     for scene in SCENES:
         parts = [row for row in rows if row.scene == scene and row.metric == "microseconds a step"]
         total = sum(row.measured for row in parts)
         parts.sort(key=lambda row: PARTS.index(row.condition["what"]))
         for row in parts:
             share = f"{row.measured / total:.0%}"
-            lines.append((scene, row.condition["what"], spread(row), share))
+            lines.append((row, (scene, row.condition["what"], spread(row), share)))
         if parts:
-            lines.append((scene, "all", number(total), "100%"))
+            lines.append((None, (scene, "all", number(total), "100%")))
     headers = ("scene", "part", "microseconds a step (range)", "share")
-    return Table(f"PPO on workspace vectors from images{_on(rows)}", headers, lines)
+    return beside_before(f"PPO on workspace vectors from images{_on(rows)}", headers, lines)
 
 
 def memory_table(rows: Sequence[Row]) -> Table:
     """Memory of a process that steps scenes with all modalities."""
-    lines = []
+    lines: list[Line] = []
     for row in by_scene(row for row in rows if row.metric == "MB"):
-        lines.append((row.scene, row.condition["what"], _count(row), spread(row)))
-    return Table("Memory", ("scene", "what", "scenes", "MB (range)"), lines)
+        about = row.condition
+        lines.append((row, (row.scene, about["what"], str(about["num_envs"]), spread(row))))
+    return beside_before("Memory", ("scene", "what", "scenes", "MB (range)"), lines)
 
 
 def _by_count(title: str, rows: Sequence[Row], names: Sequence[str]) -> Table:
@@ -149,10 +159,6 @@ def _rates(rows: Sequence[Row], batched: bool) -> list[Row]:
 
 def _series(row: Row) -> tuple[str, str, str]:
     return row.scene, row.condition["subject"], row.condition["what"]
-
-
-def _count(row: Row) -> str:
-    return str(row.condition.get("num_envs", 1))
 
 
 def _on(rows: Sequence[Row]) -> str:
