@@ -245,6 +245,7 @@ def run_of(folder, weights=None, **changes):
     return TrainConfig(AgentSpec(**spec), **settings)
 
 
+@pytest.mark.filterwarnings("ignore:.*render_mode")
 @pytest.mark.parametrize("policy_input", ["gw", "unimodal", "raw"])
 def test_an_agent_is_trained_scored_and_loaded(gw, folders, tmp_path, policy_input):
     weights = str(folders.weights / ENV_ID)

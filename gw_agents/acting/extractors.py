@@ -87,14 +87,14 @@ def _channels_last(
 ) -> gym.spaces.Dict:
     """Return the space of `names` with the colors of transposed pictures at the end, as
     environments show them."""
-    shown = {}
+    spaces = {}
     for name in names:
         own, domain = space[name], gw.domain_modules[name]
         shape = own.shape or ()
         if len(shape) == 3 and not fits(shape, domain) and fits((*shape[1:], shape[0]), domain):
             own = gym.spaces.Box(0, 255, (*shape[1:], shape[0]), np.uint8)
-        shown[name] = own
-    return gym.spaces.Dict(shown)
+        spaces[name] = own
+    return gym.spaces.Dict(spaces)
 
 
 def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:

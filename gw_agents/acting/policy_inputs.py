@@ -17,7 +17,7 @@ from gw_agents.acting.spaces import (
     check_scene,
     load_workspace,
     readable_modalities,
-    scene_shown,
+    scene_of_env,
 )
 from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace, known_modalities
@@ -334,7 +334,7 @@ class GWObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
         )
         gym.ObservationWrapper.__init__(self, env)
         self.gw = load_workspace(gw)
-        check_scene(self.gw, scene_shown(env))
+        check_scene(self.gw, scene_of_env(env))
         self.representation = WorkspaceVectors(
             self.gw, modalities, attention, space=env.observation_space, keep=keep
         )

@@ -40,7 +40,7 @@ def core_of(venv: VecEnv) -> Any:
     return venv.get_attr("core", 0)[0] if near else None
 
 
-def scene_shown(env: gym.Env | VecEnv) -> str | None:
+def scene_of_env(env: gym.Env | VecEnv) -> str | None:
     """Return the name of the scene of ours that an environment shows; None if it is somebody
     else's."""
     if isinstance(env, VecEnv):
@@ -52,12 +52,12 @@ def scene_shown(env: gym.Env | VecEnv) -> str | None:
     return getattr(scene, "name", None)
 
 
-def check_scene(gw: GlobalWorkspace, shown: str | None) -> None:
+def check_scene(gw: GlobalWorkspace, scene: str | None) -> None:
     """Raise InputError if the environment shows a scene of ours that is not the workspace's."""
     known = find_scene(gw.scene_name)
-    if shown is not None and shown != (known.name if known else gw.scene_name):
+    if scene is not None and scene != (known.name if known else gw.scene_name):
         raise InputError(
-            f"the workspace knows the scene {gw.scene_name!r}, and the environments show {shown!r}:"
+            f"the workspace knows the scene {gw.scene_name!r}, and the environments show {scene!r}:"
             " give the workspace of their scene"
         )
 

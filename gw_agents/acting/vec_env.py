@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 import gw_envs  # noqa: F401 - registers the environments
 from gw_agents.acting.policy_inputs import Representation, WorkspaceVectors
-from gw_agents.acting.spaces import check_scene, core_of, load_workspace, scene_shown
+from gw_agents.acting.spaces import check_scene, core_of, load_workspace, scene_of_env
 from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace
 from gw_envs.corruption import Corruption, Faults
 from gw_envs.errors import InputError
@@ -127,12 +127,12 @@ class GWVecEnv(VecEnv):
         """Begin an episode in some rows: (observation, info) of each."""
         mask = np.isin(np.arange(self.num_envs), rows)
         seeds = [seed if chosen else None for chosen in mask]
-        shown, info = self.batch.reset(
+        observations, info = self.batch.reset(
             seed=None if seed is None else seeds,  # type: ignore[arg-type]
             options={**(options or {}), "reset_mask": mask},
         )
         infos = rows_of(info, self.num_envs)
-        return [({name: values[row] for name, values in shown.items()}, infos[row]) for row in rows]
+        return [(_take(observations, row), infos[row]) for row in rows]
 
     def _get_state_rows(self, rows: list[int]) -> list[Any]:
         """Return a snapshot of each row."""
@@ -264,14 +264,10 @@ class RepresentedVecEnv(VecEnvWrapper):
         if not ended:
             return self.representation(observations), reward, done, infos
         last = [infos[row]["terminal_observation"] for row in ended]
-        names = (*self.representation.modalities, *self.representation.keep)
-        # all in one call: a few rows alone would cost as much as many
-        represented = self.representation(
-            {
-                name: np.concatenate([observations[name], [one[name] for one in last]])
-                for name in names
-            }
-        )
+        rows = {}
+        for name in (*self.representation.modalities, *self.representation.keep):
+            rows[name] = np.concatenate([observations[name], [one[name] for one in last]])
+        represented = self.representation(rows)  # a few rows alone would cost as much as many
         for number, row in enumerate(ended, self.num_envs):
             infos[row]["terminal_observation"] = _take(represented, number)
         return _take(represented, slice(self.num_envs)), reward, done, infos
@@ -308,7 +304,7 @@ class GWVecObservation(RepresentedVecEnv):
             keep: other keys of the observation to pass on beside z, for example ("time",).
         """
         self.gw, self.attention = load_workspace(gw), attention
-        check_scene(self.gw, scene_shown(venv))
+        check_scene(self.gw, scene_of_env(venv))
         super().__init__(
             venv,
             WorkspaceVectors(
