@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gw_agents.acting.agent import create_agent, load_agent
+    from gw_agents.acting.loading import create_agent, load_agent
     from gw_agents.acting.policy_inputs import GWObservation
     from gw_agents.acting.spec import AgentSpec
     from gw_agents.acting.vec_env import GWVecObservation, make_vec
@@ -33,8 +33,8 @@ _MODULES = {
     "GWObservation": "acting.policy_inputs",
     "GWVecObservation": "acting.vec_env",
     "GlobalWorkspace": "global_workspace",
-    "create_agent": "acting.agent",
-    "load_agent": "acting.agent",
+    "create_agent": "acting.loading",
+    "load_agent": "acting.loading",
     "make_vec": "acting.vec_env",
 }
 

@@ -16,10 +16,10 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gw_agents.acting.agent import Agent
+from gw_agents.acting.arguments import AgentSource, Senses
 from gw_agents.acting.panel import Moment, draw
 from gw_agents.acting.playing import play
-from gw_agents.acting.policy import Agent
-from gw_agents.acting.source import AgentSource, Senses
 from gw_agents.acting.video import check_output, show, write_video
 from gw_agents.command import parse_arguments, run_command
 from gw_envs.errors import check_whole

@@ -12,9 +12,9 @@ from typing import Literal
 
 import tyro
 
+from gw_agents.acting.arguments import AgentSource, Senses, name_senses
 from gw_agents.acting.evaluation import Scores, evaluate
 from gw_agents.acting.faults import corrupt_batch
-from gw_agents.acting.source import AgentSource, Senses, name_senses
 from gw_agents.command import parse_arguments, run_command
 from gw_envs.errors import check_whole
 from gw_envs.files import write_atomically

@@ -24,12 +24,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from tqdm import tqdm
 
-from gw_agents.acting.agent import Agent, create_agent
+from gw_agents.acting.agent import Agent, check_finite
+from gw_agents.acting.arguments import name_senses
 from gw_agents.acting.evaluation import evaluate
-from gw_agents.acting.policy import check_finite
+from gw_agents.acting.loading import create_agent
 from gw_agents.acting.run_log import RunLog
 from gw_agents.acting.run_state import RunState
-from gw_agents.acting.source import name_senses
 from gw_agents.acting.spec import AgentSpec
 from gw_agents.command import parse_arguments, run_command
 from gw_agents.learning.loop import deferred_interrupt

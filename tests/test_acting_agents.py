@@ -8,9 +8,9 @@ import torch
 
 import gw_envs
 from gw_agents import AgentSpec, CheckpointError, GlobalWorkspace, create_agent, load_agent
+from gw_agents.acting.agent import PolicyMemory
 from gw_agents.acting.evaluation import evaluate
 from gw_agents.acting.faults import Fault, parse_faults
-from gw_agents.acting.policy import PolicyMemory
 from gw_agents.run_file import DivergedError
 from gw_envs.errors import InputError
 

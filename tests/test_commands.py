@@ -17,10 +17,10 @@ from gw_agents import AgentSpec, load_agent
 from gw_agents import command as commands
 from gw_agents import train as training
 from gw_agents.acting import video
+from gw_agents.acting.arguments import AgentSource, Senses, name_senses
 from gw_agents.acting.faults import parse_faults
 from gw_agents.acting.panel import Moment, draw
 from gw_agents.acting.playing import play
-from gw_agents.acting.source import AgentSource, Senses, name_senses
 from gw_agents.command import run_command
 from gw_agents.enjoy import EnjoyConfig
 from gw_agents.enjoy import main as enjoy

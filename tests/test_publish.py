@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.publish import cards, check_captions, gallery, ship_agents
-from gw_agents.acting.agent import load_agent
+from gw_agents.acting.loading import load_agent
 from gw_envs.assets import asset_path
 from gw_envs.scenes import SCENES
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from benchmarks.agents.weights import GivenWeights, TrainedAttention, TrainedWorkspace, Weights
 from benchmarks.harness.cells import Cell, Place, TrainingCell
-from gw_agents.acting.agent import Agent, load_agent
+from gw_agents.acting.agent import Agent
 from gw_agents.acting.evaluation import evaluate, run_episodes
+from gw_agents.acting.loading import load_agent
 from gw_agents.acting.spec import AgentSpec
 from gw_agents.train import TrainConfig, train
 from gw_envs.corruption import CorruptVectorObservation

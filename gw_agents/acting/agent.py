@@ -1,320 +1,226 @@
-"""Agents: made untrained, or loaded from files without pickles.
+"""The agent: a Stable-Baselines3 policy, its memory, and what it is given of observations."""
 
-agent = create_agent(AgentSpec("GWFactory-v0", ("image",)), n_envs=16)
-agent.model.learn(200_000)
-agent.save("runs/mine")
-action = load_agent("runs/mine").act(observation)
-"""
-
-import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
-from stable_baselines3.common.env_util import make_vec_env
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from gw_agents.acting.policy import Agent, aliases, split_path
-from gw_agents.acting.policy_inputs import POLICY_INPUTS
-from gw_agents.acting.spaces import check_scene, readable_modalities
-from gw_agents.acting.spec import ALGORITHMS, POLICY_SETTINGS, AgentSpec, registered_id
-from gw_agents.acting.vec_env import RepresentedVecEnv, make_vec
-from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors
-from gw_agents.devices import resolve_device
+from gw_agents.acting.policy_inputs import POLICY_INPUTS, Representation
+from gw_agents.acting.spec import AgentSpec
+from gw_agents.checkpoint import save_checkpoint
 from gw_agents.global_workspace import GlobalWorkspace
-from gw_envs.assets import asset_path
-from gw_envs.errors import InputError, check_keys
-from gw_envs.scenes import find_scene
+from gw_agents.run_file import DivergedError
+from gw_envs.errors import InputError, describe
+from gw_envs.observation import MODALITIES, check_modalities
 
-EXPECTED = {
-    "env_id": "environment",
-    "modalities": "modalities",
-    "policy_input": "encoder",
-    "algorithm": "algorithm",
-    "actions": "action mode",
-    "layout": "layout",
-}
-"""What a caller may say of the agent that is to be loaded, and its name in messages."""
+AS_TRAINED = "as trained"
+"""The `attention` of `Agent.represent` that changes nothing."""
 
 
-def create_agent(
-    spec: AgentSpec,
-    n_envs: int = 1,
-    seed: int = 0,
-    device: str = "cpu",
-    gw: GlobalWorkspace | None = None,
-    **settings: Any,
-) -> Agent:
-    """Make an untrained agent with its environments, ready for `agent.model.learn(steps)`.
+class PolicyMemory:
+    """A policy's choice of actions, with the state of a recurrent policy kept row by row."""
 
-    Args:
-        spec: what it is.
-        n_envs: environments side by side.
-        seed: of the policy's weights, of exploration and of the environments.
-        device: of the policy and the workspace: auto, cpu or cuda.
-        gw: the workspace; loaded from `spec.weights`, or as shipped for the scene, by default.
-        settings: hyperparameters that override those of `ALGORITHMS`.
-    """
-    algorithm, place = ALGORITHMS[spec.algorithm], resolve_device(device)
-    gw = _workspace(spec, device, gw)
-    venv = _environments(spec, n_envs, seed)
-    spec = _with_actions_of(spec, venv.action_space)
-    observed = _observed(spec, venv.observation_space, gw)
-    representation = POLICY_INPUTS[spec.policy_input](gw, spec.modalities, spec.attention, observed)
-    extractor = representation.extractor()
-    if not extractor or set(venv.observation_space.spaces) != set(spec.modalities):
-        venv = RepresentedVecEnv(venv, representation)
-    settings = {**algorithm.settings, **settings}
-    if "n_steps" in settings and "batch_size" in settings:
-        settings["batch_size"] = min(settings["batch_size"], settings["n_steps"] * n_envs)
-    with _single_precision():
-        model = algorithm.load()(
-            ("MultiInput" if extractor else "Mlp") + algorithm.policy,
-            venv,
-            policy_kwargs={**spec.policy_kwargs, **extractor},
-            seed=seed,
-            device=place,
-            **settings,
+    def __init__(self, model: BaseAlgorithm) -> None:
+        """Start with nothing remembered."""
+        self.model = model
+        self.state: tuple[NDArray, ...] | None = None
+
+    def reset(self) -> None:
+        """Forget every row."""
+        self.state = None
+
+    def predict(
+        self,
+        features: Any,
+        episode_start: bool | NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> NDArray:
+        """Choose an action for one policy input, or for each row of a batch.
+
+        Rows where `episode_start` is true are forgotten first; all are if their number changes.
+        """
+        rows = self._count(features)
+        if self.state is not None and self.state[0].shape[1] != rows:
+            self.reset()
+        start = None if episode_start is None else np.broadcast_to(np.asarray(episode_start), rows)
+        if start is not None and start.all():
+            self.reset()
+        actions, self.state = self.model.predict(features, self.state, start, deterministic)
+        return actions
+
+    def _count(self, features: Any) -> int:
+        """Return the number of rows; 1 for a single policy input."""
+        space = self.model.observation_space
+        if isinstance(space, gym.spaces.Dict):
+            name, space = next(iter(space.spaces.items()))
+            features = features[name]
+        return len(features) if np.ndim(features) > len(space.shape or ()) else 1
+
+
+class Agent:
+    """A policy and what it is given: observations in, actions out."""
+
+    def __init__(
+        self,
+        spec: AgentSpec,
+        model: BaseAlgorithm,
+        gw: GlobalWorkspace | None,
+        observed: gym.spaces.Dict,
+    ) -> None:
+        """Put together what `create_agent` made.
+
+        Args:
+            spec: what the agent is.
+            model: the algorithm of Stable-Baselines3 with its policy and its VecEnv.
+            gw: the workspace, if the policy input uses one.
+            observed: the space of the modalities that it is trained on.
+        """
+        self.spec, self.model, self.gw, self.observed = spec, model, gw, observed
+        self.training: dict[str, Any] = {}
+        """What is known of its training, as JSON; agent files hold it."""
+        self.representation = self.represent()
+        self._memory = PolicyMemory(model)
+
+    def __repr__(self) -> str:
+        parameters = sum(parameter.numel() for parameter in self.model.policy.parameters())
+        steps = self.training.get("steps")
+        trained = f"trained for {steps:,} steps" if steps else "untrained"
+        workspace = (
+            f"workspace {self.gw.scene_name} (Z = {self.gw.width})" if self.gw else "no workspace"
         )
-    return Agent(spec, model, gw, observed)
+        return "\n".join(
+            (
+                f"Agent {self.spec.label}",
+                f"  {self.spec.actions} actions, layout {self.spec.layout}, {trained}",
+                f"  {workspace}, policy of {parameters:,} parameters",
+            )
+        )
 
+    def represent(
+        self, modalities: Sequence[str] | None = None, attention: str | None = AS_TRAINED
+    ) -> Representation:
+        """Return what the policy is given if it observes other modalities, or fuses them by another
+        attention.
 
-def _workspace(spec: AgentSpec, device: str, gw: GlobalWorkspace | None) -> GlobalWorkspace | None:
-    """Return the workspace that an agent needs; None if it needs none."""
-    if not spec.uses_workspace:
-        return None
-    if gw is None:
-        if spec.weights is None and spec.known_scene is None:
+        Raises InputError if the policy can't read that.
+        """
+        spec = self.spec
+        if attention != AS_TRAINED:
+            spec = replace(spec, attention=attention)
+        asked = spec.modalities
+        if modalities is not None:
+            asked = check_modalities(modalities, self._known_modalities())
+        made = POLICY_INPUTS[spec.policy_input](self.gw, asked, spec.attention, self.observed)
+        wanted = self.model.observation_space
+        if isinstance(wanted, gym.spaces.Box) and made.space.shape != wanted.shape:
             raise InputError(
-                f"no weights are shipped for {spec.env_id}: name the folder that python -m"
-                " gw_agents.pretrain wrote as weights, or choose the encoder raw"
+                f"the encoder {spec.policy_input} gives {made.space.shape} numbers from"
+                f" {', '.join(asked)}, and the policy, trained on {', '.join(spec.modalities)},"
+                f" reads {wanted.shape}"
             )
-        gw = GlobalWorkspace.from_pretrained(spec.weights or spec.scene, device)
-    check_scene(gw, spec.scene)
-    if spec.layout != "fixed" and spec.weights is None:
-        warnings.warn(
-            f"the weights shipped for {gw.scene_name} were trained on the layout 'fixed', and the"
-            f" agent is for the layout {spec.layout!r}: train a workspace on it for good results",
-            stacklevel=4,
-        )
-    return gw
+        return made
+
+    def act(
+        self,
+        observation: Mapping[str, Any],
+        deterministic: bool = True,
+        episode_start: bool | NDArray[np.bool_] | None = None,
+    ) -> NDArray:
+        """Choose the action for one observation, or one for each row of a batch.
+
+        A recurrent policy remembers each row's observations until `reset`, or until `episode_start`
+        says that an episode begins there.
+
+        Args:
+            observation: {modality: array} as the environment gives it. If it lacks a modality of
+                training, an agent on the workspace reads all that it holds instead: zero-shot
+                transfer.
+            deterministic: take the most likely action, or draw one.
+            episode_start: whether this is the first observation of an episode, () or (B,).
+
+        Raises:
+            InputError: the policy can't read what the observation holds.
+        """
+        features = self._representation_of(observation)(observation)
+        return self._memory.predict(features, episode_start, deterministic)
+
+    def reset(self) -> None:
+        """Begin new episodes in every row: a recurrent policy forgets what it has seen."""
+        self._memory.reset()
+
+    def _representation_of(self, observation: Mapping[str, Any]) -> Representation:
+        """Return what reads the modalities of training, or else those that the observation
+        holds."""
+        if not isinstance(observation, Mapping):
+            raise InputError(f"the observation is {describe(observation)}: give a dict of arrays")
+        if all(name in observation for name in self.representation.modalities):
+            return self.representation
+        known = self._known_modalities()
+        present = [name for name in known if name in observation]
+        if not present:
+            held = ", ".join(map(str, observation)) or "nothing"
+            raise InputError(f"the observation holds {held}: the agent reads {', '.join(known)}")
+        return self.represent(present)
+
+    def _known_modalities(self) -> tuple[str, ...]:
+        """Return all modalities that an observation may hold."""
+        if self.gw is not None:
+            return self.gw.modalities
+        return self.spec.modalities if self.spec.known_scene is None else MODALITIES
+
+    def save(self, path: str | Path) -> None:
+        """Write PATH.safetensors and PATH.json.
+
+        Raises:
+            DivergedError: the policy holds NaN or infinite numbers; nothing is written.
+            OSError: writing failed, and whatever was there before is intact.
+        """
+        folder, name = split_path(path)
+        check_finite(self.model.policy)
+        first = aliases(self.model.policy)
+        state = self.model.policy.state_dict()
+        config = {
+            "kind": "agent",
+            "scene": self.spec.scene,
+            "spec": self.spec.as_json(),
+            "training": self.training,
+            "workspace": self.representation.fingerprint(),
+        }
+        tensors = {key: state[key] for key in dict.fromkeys(first.values())}
+        try:
+            save_checkpoint(folder, name, tensors, config)
+        except SafetensorError as error:  # what safetensors says of a full disk
+            raise OSError(f"the agent could not be written to {folder}/{name} ({error})") from error
 
 
-def _environments(spec: AgentSpec, n_envs: int, seed: int) -> Any:
-    """Make the environments that an agent is trained in, as a VecEnv with episode statistics."""
-    if spec.known_scene is None:
-        return make_vec_env(spec.env_id, n_envs, seed)
-    layout = {} if spec.layout == "fixed" else {"layout": spec.layout}
-    return make_vec(
-        spec.env_id, n_envs, seed, modalities=spec.modalities, actions=spec.actions, **layout
-    )
-
-
-def _with_actions_of(spec: AgentSpec, space: gym.Space) -> AgentSpec:
-    """Return the spec with the action mode of the environment; InputError if the algorithm has none
-    for it."""
-    modes = {gym.spaces.Discrete: "discrete", gym.spaces.Box: "continuous"}
-    mode: Any = modes.get(type(space))
-    possible = ALGORITHMS[spec.algorithm].actions
-    if mode not in possible:
-        raise InputError(
-            f"{spec.env_id} has the action space {space}, and {spec.algorithm} needs"
-            f" {' or '.join(possible)} actions"
-        )
-    return replace(spec, actions=mode)
-
-
-def _observed(spec: AgentSpec, space: gym.Space, gw: GlobalWorkspace | None) -> gym.spaces.Dict:
-    """Return the space of the agent's modalities; InputError if the environment or the workspace
-    lacks one."""
-    if not isinstance(space, gym.spaces.Dict):
-        raise InputError(
-            f"the observation of {spec.env_id} is a {type(space).__name__}: wrap the environment"
-            " to show a Dict"
-        )
-    missing = [name for name in spec.modalities if name not in space.spaces]
-    if missing:
-        raise InputError(
-            f"{spec.env_id} shows no {missing[0]}: its observation has {', '.join(space.spaces)}"
-        )
-    if gw is not None:
-        readable_modalities(space, gw, spec.modalities)
-    return gym.spaces.Dict({name: space[name] for name in spec.modalities})
-
-
-@contextmanager
-def _single_precision() -> Iterator[None]:
-    """Make networks of float32 within, whatever torch's default is: Stable-Baselines3 feeds them
-    float32."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def load_agent(
-    path: str | Path,
-    env_id: str | None = None,
-    weights: str | Path | None = None,
-    n_envs: int = 1,
-    device: str = "cpu",
-    **expected: Any,
-) -> Agent:
-    """Load the agent in PATH.safetensors and PATH.json; nothing is unpickled.
-
-    Args:
-        path: without a suffix, or either of the files; or the name of a shipped agent ("factory",
-            "factory_fused"), or of a scene or its id ("GWFactory-v0").
-        env_id: the environment it must have been trained in; MODULE:ID imports the module of your
-            own one first.
-        weights: folder of the workspace that it was trained on, if not where its file says.
-        n_envs: environments side by side, for training it further.
-        device: of the policy and the workspace: auto, cpu or cuda.
-        expected: what else it must be: modalities, policy_input, algorithm, actions or layout.
-
-    Raises:
-        CheckpointError: a file is missing, damaged or of another schema version; the agent is not
-            what was expected, or the workspace is not the one that it was trained on.
-    """
-    if Path(path).suffix == ".zip":
-        raise CheckpointError(
-            f"{path} is a zip file of Stable-Baselines3, which holds pickles, and nothing is"
-            " unpickled here: use import_zip, or python -m gw_agents.enjoy --trust"
-        )
-    check_keys("the agent that is expected", expected, tuple(EXPECTED))
-    if env_id is not None:
-        env_id = registered_id(env_id)
-    folder, name = find_agent(path)
-    scene = find_scene(env_id) if env_id else None
-    config = read_config(folder, name, "agent", scene.name if scene else env_id)
-    where = f"{folder}/{name}.json"
-    spec = read_spec(config, where)
-    _check_expected(spec, {"env_id": env_id, **expected}, where)
-    tensors = read_tensors(folder, name, config)
-    if weights is not None:
-        spec = replace(spec, weights=str(weights))
-    try:
-        agent = create_agent(spec, n_envs, device=device, **_small_replay(spec, n_envs))
-    except TypeError as error:
-        raise CheckpointError(
-            f"{where} describes a policy that can't be built ({error})"
-        ) from error
-    if agent.representation.fingerprint() != config.get("workspace"):
-        source = spec.weights or f"shipped for {spec.scene}"
-        raise CheckpointError(
-            f"{where} was trained on another workspace than the weights {source}: name the right"
-            " ones as weights"
-        )
-    _fill(agent.model.policy, tensors, f"{folder}/{name}.safetensors")
-    agent.training = config.get("training") or {}
-    return agent
-
-
-def _check_expected(spec: AgentSpec, expected: Mapping[str, Any], where: str) -> None:
-    """Raise CheckpointError unless the spec is as expected; None expects nothing."""
-    for name, wanted in expected.items():
-        actual = getattr(spec, name)
-        same = set(wanted or ()) == set(actual) if name == "modalities" else wanted == actual
-        if wanted is not None and not same:
-            raise CheckpointError(
-                f"{where} was trained with the {EXPECTED[name]} {actual!r}, not {wanted!r}"
+def check_finite(policy: nn.Module) -> None:
+    """Raise DivergedError if any weight of a policy is NaN or infinite."""
+    for name, tensor in policy.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DivergedError(
+                f"training has diverged: the policy's {name} holds NaN or infinite numbers"
             )
 
 
-def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
-    """Load an agent from a zip file of Stable-Baselines3, which holds pickles.
-
-    Args:
-        path: the file.
-        spec: what the agent is; its `policy_kwargs` are read from the file.
-        trust: whether you trust whoever made the file: loading it can run any code.
-
-    Raises:
-        InputError: `trust` is not given.
-        CheckpointError: the file is missing or damaged, or holds an agent of another kind.
-    """
-    if not trust:
-        raise InputError(
-            f"{path} is a zip file of Stable-Baselines3, and loading it can run any code: pass"
-            " --trust (trust=True) if you trust whoever made it"
-        )
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path} is missing or no whole zip file")
-    kind = ALGORITHMS[spec.algorithm].load()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about versions that differ
-            theirs = kind.load(path, device="cpu")
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} holds no agent that {kind.__name__} can load ({error})"
-        ) from error
-    shape = {name: value for name, value in theirs.policy_kwargs.items() if name in POLICY_SETTINGS}
-    agent = create_agent(replace(spec, policy_kwargs=shape), **_small_replay(spec, 1))
-    for what in ("observation_space", "action_space"):
-        actual, wanted = getattr(theirs, what), getattr(agent.model, what)
-        if actual != wanted:
-            raise CheckpointError(
-                f"{path} has the {what.replace('_', ' ')} {actual}, where {wanted} is asked for"
-            )
-    load_into(agent.model.policy, theirs.policy.state_dict(), str(path))
-    return agent
+def split_path(path: str | Path) -> tuple[Path, str]:
+    """Split an agent's path, with or without one of its suffixes, into its folder and its name."""
+    whole = Path(path)
+    return whole.parent, whole.stem if whole.suffix in (".json", ".safetensors") else whole.name
 
 
-def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
-    """Return the spec in an agent's config; CheckpointError if there is none that makes sense."""
-    try:
-        return AgentSpec.from_json(config["spec"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise CheckpointError(
-            f"{where} describes no agent that this release knows ({error})"
-        ) from error
-
-
-def find_agent(path: str | Path) -> tuple[Path, str]:
-    """Return the folder and the name of an agent; a bare name that is not a file here is that of a
-    shipped one.
-
-    Raises CheckpointError naming the shipped ones if there is no such agent.
-    """
-    folder, name = split_path(path)
-    if (folder / f"{name}.json").exists():
-        return folder, name
-    scene = find_scene(str(path))
-    for shipped in (scene.name if scene else None, name if str(path) == name else None):
-        with suppress(FileNotFoundError):
-            if shipped is not None:
-                return asset_path(f"agents/{shipped}.json").parent, shipped
-    known = ", ".join(shipped_agents()) or "none"
-    raise CheckpointError(
-        f"there is no agent {str(path)!r}: name its file, or a shipped agent ({known})"
-    )
-
-
-def shipped_agents() -> tuple[str, ...]:
-    """Return the names of the shipped agents, for `load_agent`."""
-    try:
-        return tuple(sorted(path.stem for path in asset_path("agents").glob("*.json")))
-    except FileNotFoundError:
-        return ()
-
-
-def _fill(policy: nn.Module, tensors: Mapping[str, Any], where: str) -> None:
-    """Load what `Agent.save` wrote into a policy; CheckpointError if it does not fit."""
-    first = aliases(policy)
-    known = {key: tensors[name] for key, name in first.items() if name in tensors}
-    unknown = {key: tensor for key, tensor in tensors.items() if key not in first}
-    load_into(policy, {**known, **unknown}, where)
-
-
-def _small_replay(spec: AgentSpec, n_envs: int) -> dict[str, Any]:
-    """Return settings that save an agent which only plays a replay buffer of full size."""
-    replays = "buffer_size" in ALGORITHMS[spec.algorithm].settings
-    return {"buffer_size": 1_000} if n_envs == 1 and replays else {}
+def aliases(module: nn.Module) -> dict[str, str]:
+    """Return {key of a module's state: first key of the same tensor}; networks that are shared have
+    several keys."""
+    first: dict[tuple[int, int], str] = {}
+    return {
+        key: first.setdefault((tensor.data_ptr(), tensor.numel()), key) if tensor.numel() else key
+        for key, tensor in module.state_dict().items()
+    }

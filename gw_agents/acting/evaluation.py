@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from gw_agents.acting.policy import Agent, PolicyMemory
+from gw_agents.acting.agent import Agent, PolicyMemory
 from gw_agents.acting.policy_inputs import Representation
 from gw_agents.acting.spec import AgentSpec
 from gw_envs.dataset import episode_seed

@@ -8,9 +8,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from gw_agents.acting.agent import Agent, PolicyMemory
 from gw_agents.acting.faults import Fault, corrupt_env
 from gw_agents.acting.panel import Moment
-from gw_agents.acting.policy import Agent, PolicyMemory
 from gw_agents.acting.policy_inputs import Representation
 from gw_agents.acting.spec import AgentSpec
 from gw_envs.dataset import episode_seed

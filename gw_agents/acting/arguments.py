@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from gw_agents.acting.agent import import_zip, load_agent
+from gw_agents.acting.agent import AS_TRAINED, Agent
 from gw_agents.acting.faults import Fault, parse_faults
-from gw_agents.acting.policy import AS_TRAINED, Agent
+from gw_agents.acting.loading import import_zip, load_agent
 from gw_agents.acting.policy_inputs import Representation
 from gw_agents.acting.spec import Actions, AgentSpec, AlgorithmName, PolicyInput
 from gw_envs.errors import InputError
