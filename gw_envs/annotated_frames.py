@@ -11,7 +11,7 @@ from gw_envs.display import opencv, wrapped
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _SMALL, _TINY = 0.28, 0.18
-"""Scale of letters that read well, and of the smallest readable ones, for small frames."""
+"""Font scales: one that reads well, and the smallest readable one, for small frames."""
 
 
 def with_caption(frame: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
@@ -67,7 +67,7 @@ def with_goal(
 
 
 def tiled(frames: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Join (S, S, 3) frames into one picture, about as wide as high; places left over are black."""
+    """Join (S, S, 3) frames into one picture, about as wide as high; unused places are black."""
     across = math.isqrt(len(frames) - 1) + 1
     rows = [np.hstack(frames[start : start + across]) for start in range(0, len(frames), across)]
     sheet = np.zeros((len(rows) * len(frames[0]), rows[0].shape[1], 3), np.uint8)

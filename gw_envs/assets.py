@@ -5,7 +5,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 FOLDERS = (PACKAGE / "_assets", PACKAGE.parent / "assets")
-"""The folders of assets, searched in this order: that of a wheel, then that of a checkout."""
+"""The folders that are searched for assets: first a wheel's, then a checkout's."""
 
 
 def asset_path(relative: str | Path) -> Path:

@@ -11,9 +11,9 @@ keeps the machine code in the first of these folders that it can write:
 numba's cache files are pickles, and reading a pickle can run code. The third folder is therefore
 used only if no other user can put files into it, and no temporary folder is ever chosen.
 
-Where no folder is left, or the disk is full, each process compiles for itself: from its start to
-the first image it then takes about 5 s instead of 1 s, and about 7 s if attributes and language
-are observed too. Set `NUMBA_CACHE_DIR` to a folder of your own to avoid that.
+If none of them can be used, or the disk is full, every process compiles for itself. From its start
+to the first image it then takes about 5 s of processor time instead of 1 s, and about 7 s if it
+observes attributes and language too. To avoid this, set `NUMBA_CACHE_DIR` to a folder of your own.
 """
 
 import hashlib
@@ -34,16 +34,16 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = njit(nogil=True, **options)(function)
-        dispatcher._cache = _cache_of(function)  # as `cache=True` does, which fails without a place
+        dispatcher._cache = _cache_of(function)  # `cache=True` raises if no folder is writable
         return dispatcher
 
     return decorate
 
 
 class _DiskCache(FunctionCache):
-    """Machine code on disk, of these very sources; saving it may fail without harm.
+    """A cache on disk that any change to the sources invalidates and that ignores failed writes.
 
-    numba itself looks only at the file of a function, not at those of the functions it calls.
+    numba's own cache checks the file of a function, but not those of the functions it calls.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -58,7 +58,7 @@ class _DiskCache(FunctionCache):
 
 @cache
 def _sources_stamp() -> str:
-    """Return a hash of all sources: compiled functions call one another across files."""
+    """Return a hash of all source files, as compiled functions call one another across files."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -83,7 +83,7 @@ def _cache_of(function: Callable[..., Any]) -> FunctionCache | NullCache:
 def is_private(folder: Path) -> bool:
     """Return whether no other user but root can write to `folder` or replace a folder above it.
 
-    Windows has no such owners and modes: its cache folder lies in the user's own profile.
+    Windows has no such owners and modes; its cache folder lies in the user's own profile.
     """
     if os.name == "nt":
         return True
@@ -93,10 +93,10 @@ def is_private(folder: Path) -> bool:
 
 
 def _is_ours(status: os.stat_result, sticky: bool) -> bool:
-    """Return whether a folder is this user's or root's, and closed to writing by everyone.
+    """Return whether this user or root owns a folder, and not everyone can write to it.
 
-    With `sticky`, a folder is also accepted in which everyone can add files but replace only their
-    own, such as `/tmp`.
+    With `sticky`, a folder such as `/tmp` is accepted too, in which everyone can add files but
+    replace only their own.
     """
     open_to_all = bool(status.st_mode & stat.S_IWOTH)
     if sticky and status.st_mode & stat.S_ISVTX:

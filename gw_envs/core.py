@@ -1,7 +1,7 @@
 """A batch of scenes of one kind. `GWEnv` and `GWVectorEnv` are thin adapters around it.
 
-A core holds N scenes as arrays, moves them and observes them. It owns no random generator and no
-autoreset: the adapters bring those, so that both agree to the bit.
+A core holds N scenes as arrays, moves them and observes them. The adapters own the random
+generators and decide when to reset, so that single and vector environments agree to the bit.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ from gw_envs.snapshot import Snapshot
 from gw_envs.state import BatchState, read_values
 
 RANGE_TOLERANCE = 1e-5
-"""Part of a field's range by which a given state may lie beyond it: attributes are float32."""
+"""Fraction of a field's range by which a user's state may exceed it: attributes are float32."""
 
 State = TypeVar("State", bound=BatchState)
 
@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 
 class Core(ABC, Generic[State]):
-    """N scenes side by side: start episodes in rows, step all, observe."""
+    """N scenes side by side: they start episodes by rows, and are moved and observed together."""
 
     scene: ClassVar[Scene]
     task: ClassVar[Task]
@@ -69,14 +69,14 @@ class Core(ABC, Generic[State]):
         """Check the arguments and make the spaces; nothing is sampled before an episode starts.
 
         Args:
-            num_envs: how many scenes.
-            modalities: what is observed; nothing else is computed.
+            num_envs: number of scenes N.
+            modalities: the modalities to observe; no others are computed.
             actions: "discrete" (six) or "continuous" (Box of 3).
             image_size: side of the `image` in pixels; the scene's own by default.
             language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
-            layout: where landmarks stand, one of the core's `layouts`.
+            layout: how landmarks are placed, one of the core's `layouts`.
             max_episode_steps: steps after which an episode is truncated; None for never.
-            unknown: anything else is refused.
+            unknown: other keyword arguments, which are refused.
 
         Raises:
             InputError: an argument is unknown or out of its range.
@@ -110,7 +110,7 @@ class Core(ABC, Generic[State]):
         self.elapsed = np.zeros(self.num_envs, np.int64)
         self._measured: tuple[State, Distances] | None = None
 
-    # The part that each scene implements.
+    # Each scene implements these methods.
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, count: int = 1) -> State:
@@ -127,7 +127,7 @@ class Core(ABC, Generic[State]):
         """Move all scenes, or `rows` alone, by (N, 3) commands in [-1, 1].
 
         Returns:
-            (N,) whether each was stopped by something.
+            (N,) whether an edge or an obstacle stopped each object.
         """
 
     @abstractmethod
@@ -140,37 +140,37 @@ class Core(ABC, Generic[State]):
 
     @abstractmethod
     def portrait(self, state: State, size: int) -> NDArray[np.uint8]:
-        """Draw a batch of one state for people, with the goal. Returns (size, size, 3)."""
+        """Draw one state, a batch of 1, with its goal for people. Returns (size, size, 3)."""
 
     def jitter(self, state: State, rng: np.random.Generator) -> State:
-        """Return the states, half of them moved off any grid on which sampled states lie."""
+        """Move half of the states off the grid that sampled states lie on, if there is one."""
         return state
 
     def check_installed(self) -> None:
-        """Raise MissingPackageError if a package is missing that moves the scene."""
+        """Raise MissingPackageError if a package that simulates the scene is missing."""
 
     def extra_attributes(self) -> int:
         """Return how many numbers the layout appends to the attribute vector."""
         return 0
 
     def check_scenes(self, scenes: State) -> None:
-        """Raise InputError if scenes that somebody gave cannot be placed."""
+        """Raise InputError if scenes from the user cannot be simulated."""
 
     def _contacts(self, row: int) -> Any:
-        """Return what the physics of a row remembers of earlier steps, for `Snapshot.contacts`."""
+        """Return the contacts that a row's physics carries over between steps; None if none."""
         return None
 
     def _set_contacts(self, row: int, contacts: Any) -> None:
-        """Let the physics of a row remember what `_contacts` returned."""
+        """Restore the contacts that `_contacts` returned to a row's physics."""
 
     def close(self) -> None:
-        """Free what the core holds outside Python's memory; the next episode opens it again."""
+        """Drop the scenes and free their simulators; the next episode opens new ones."""
         self.state = None
 
-    # The part that all scenes share.
+    # All scenes share these methods.
 
     def current(self) -> State:
-        """Return the N scenes; ResetNeeded before the first episodes start and after `close`."""
+        """Return the N scenes. Raises ResetNeeded before the first episode and after `close`."""
         if self.state is None:
             raise ResetNeeded(
                 "there is no scene yet, or the environment was closed: call reset() first"
@@ -200,9 +200,9 @@ class Core(ABC, Generic[State]):
         """Start an episode in each of `rows`, drawn from that row's own generator.
 
         Args:
-            rows: K row numbers, in order and each once. All N rows the first time.
+            rows: K distinct row numbers in rising order; all N rows the first time.
             rngs: K generators.
-            values: values that take the place of the drawn ones, as `read_state` returns them.
+            values: values that replace the drawn ones, as `read_state` returns them.
 
         Raises:
             InputError: the values do not fit the scene that was drawn.
@@ -217,12 +217,12 @@ class Core(ABC, Generic[State]):
         self.elapsed[rows] = 0
 
     def sample_each(self, rngs: Sequence[np.random.Generator]) -> State:
-        """Return one state from each generator, as a batch."""
+        """Draw one state from each generator. Returns them as a batch."""
         states = [self.sample(rng) for rng in rngs]
         return type(states[0]).concatenate(states)
 
     def read_state(self, given: Any) -> dict[str, NDArray]:
-        """Read a full or partial state that somebody gave.
+        """Read a full or partial state from the user.
 
         Args:
             given: a state of this scene, a snapshot, or a dict of named values in their own units;
@@ -232,7 +232,7 @@ class Core(ABC, Generic[State]):
             {name: (N, ...) array}.
 
         Raises:
-            InputError: a name is unknown, or a value is unfit or cannot be observed.
+            InputError: a name is unknown, or a value has a wrong type or shape or is out of range.
         """
         given = given.scenes if isinstance(given, Snapshot) else given
         values = read_values(self.scene.state_type(), given, self.num_envs)
@@ -250,7 +250,7 @@ class Core(ABC, Generic[State]):
         return values
 
     def set_values(self, values: Mapping[str, NDArray]) -> None:
-        """Change the scenes in the middle of their episodes by values that `read_state` returned.
+        """Overwrite parts of the running scenes with values that `read_state` returned.
 
         Raises ResetNeeded if there is no episode, InputError if the values do not fit the scenes.
         """
@@ -261,7 +261,7 @@ class Core(ABC, Generic[State]):
     def snapshot(
         self, done: NDArray[np.bool_], generators: Sequence[np.random.Generator]
     ) -> Snapshot:
-        """Return a copy of the scenes and of all on which their next steps depend."""
+        """Return a copy of the scenes and of everything else their next steps depend on."""
         return Snapshot(
             self.current().copy(),
             self.elapsed.copy(),
@@ -271,7 +271,7 @@ class Core(ABC, Generic[State]):
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go back to a snapshot of N scenes; InputError if it is of another kind or layout."""
+        """Return to a snapshot of N scenes; InputError if it is of another scene or layout."""
         kind = self.scene.state_type()
         if not isinstance(snapshot.scenes, kind):
             raise InputError(
@@ -286,9 +286,9 @@ class Core(ABC, Generic[State]):
         self.elapsed = snapshot.elapsed.copy()
 
     def commands(self, actions: Any) -> NDArray[np.float64]:
-        """Read (N,) discrete or (N, 3) continuous actions as (N, 3) fractions of full speed.
+        """Convert (N,) discrete or (N, 3) continuous actions to (N, 3) fractions of full speed.
 
-        Raises InputError if there are more or fewer actions, or one is no action.
+        Raises InputError if their number is wrong or one of them is invalid.
         """
         try:
             array = np.asarray(actions)
@@ -307,12 +307,12 @@ class Core(ABC, Generic[State]):
             raise InputError(
                 f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]"
             )
-        if not np.abs(array).max() <= 1.0 + 1e-6:  # so written that NaN is caught
+        if not np.abs(array).max() <= 1.0 + 1e-6:  # `not <=` refuses NaN too
             raise InputError("a continuous action has an entry that is NaN or outside [-1, 1]")
         return np.clip(array.astype(np.float64), -1.0, 1.0)
 
     def step(self, actions: Any, rows: NDArray[np.int64] | None = None) -> Step:
-        """Move every scene, or only `rows` of them; the outcome of the others means nothing."""
+        """Move every scene, or only `rows`; the outcomes of the other rows are meaningless."""
         self.current()
         commands = self.commands(actions)
         before = self._distances()
@@ -326,10 +326,10 @@ class Core(ABC, Generic[State]):
     def observe(
         self, state: State | None = None, modalities: Iterable[str] | None = None
     ) -> dict[str, Any]:
-        """Observe the scenes, or a batch of other states: a pure function of the state.
+        """Observe the scenes, or another batch of states; a pure function of the states.
 
         Returns:
-            {modality: array with one row for each scene}, the core's modalities or those given.
+            {modality: array with one row for each scene}, by default for the core's modalities.
         """
         state = self.current() if state is None else state
         wanted = self.modalities if modalities is None else check_modalities(modalities)
@@ -344,5 +344,5 @@ def core_type(scene: str) -> type[Core]:
 
 
 def make_core(scene: str, **arguments: Any) -> Core:
-    """Make N scenes side by side without an environment around them; arguments as for `Core`."""
+    """Make the core of a scene without an environment around it; arguments as for `Core`."""
     return core_type(scene)(**arguments)

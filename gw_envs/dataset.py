@@ -1,8 +1,8 @@
-"""Draws seeded samples of a scene as arrays, in splits that share no seed.
+"""Draw seeded samples of a scene as arrays, in splits that share no seed.
 
-`Sampler` draws independent scenes for training. `collect` and `collect_unpaired` record episodes,
-as `env.reset(seed=episode_seed(...))` begins them. `save_shards` and `load_shards` store samples on
-disk; `load_published` and `export_published` read and write the published dataset.
+`Sampler` draws independent scenes for training. `collect` and `collect_unpaired` record episodes
+that begin as `env.reset(seed=episode_seed(...))` does. `save_shards` and `load_shards` write and
+read samples; `load_published` and `export_published` read and write the published dataset.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,22 +46,22 @@ __all__ = [
 ]
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-"""Every split and its number, which is part of every seed drawn in it."""
+"""The number of each split, which is a part of all its seeds."""
 
 POLICIES = ("reset", "random", "expert")
-"""Who acts in `collect`: nobody, chance, or the expert of `gw_envs.expert`."""
+"""The policies of `collect`: no action, random actions, or the expert of `gw_envs.expert`."""
 
 MAX_ROWS = 2**24
-"""The most scenes in a batch and the most episodes in a sample."""
+"""Largest number of scenes in a batch, and of episodes in a sample."""
 
 MAX_STEPS = 10**6
-"""The most steps of an episode."""
+"""Largest number of steps of an episode."""
 
 EPISODE_BATCH, VIEW_BATCH = 64, 1024
-"""How many episodes run side by side, and how many states are observed at a time."""
+"""Number of episodes that run side by side, and of states observed at a time."""
 
 _ACTING, _MISSING = 1, 2
-"""Parts of the seeds from which `collect` draws actions, and what is missing."""
+"""Parts of the seeds with which `collect` draws actions and missing modalities."""
 
 
 def split_number(split: str) -> int:
@@ -72,13 +72,13 @@ def split_number(split: str) -> int:
 
 
 def generator(split: str, *seeds: int) -> np.random.Generator:
-    """Return a random generator that no other split and no other seeds can repeat."""
+    """Return a random generator whose numbers depend on the split and all seeds."""
     checked = [check_whole("seed", seed) for seed in seeds]
     return np.random.default_rng((split_number(split), *checked))
 
 
 def episode_seed(split: str, seed: int, episode: int) -> int:
-    """Return the seed with which an environment begins an episode of a split.
+    """Return the seed that resets an environment to an episode of a split.
 
     Split k owns the seeds from (k + 1) 2**60 up to (k + 2) 2**60, so that no two splits share an
     episode; `seed` is below 2**28 and `episode` below 2**32.
@@ -111,7 +111,7 @@ class Sampler:
         Args:
             scene: a name in `gw_envs.scenes.SCENES`.
             split: "train", "validation" or "test".
-            seed: draws of different seeds share nothing.
+            seed: different seeds draw independent scenes.
             modalities: the modalities to observe.
             jitter: move half of the scenes off the whole pixels on which episodes begin, as
                 continuous actions do.
@@ -157,9 +157,9 @@ def collect(
     Args:
         scene: a name in `gw_envs.scenes.SCENES`.
         split: "train", "validation" or "test"; splits share no episode, see `episode_seed`.
-        episodes: how many.
-        seed: other seeds give other episodes.
-        policy: "reset" for the first observations alone, or who acts: "random" or "expert".
+        episodes: number of episodes.
+        seed: different seeds give different episodes.
+        policy: "random" or "expert" to act, "reset" to record first observations only.
         modalities: the modalities to observe.
         steps_per_episode: actions after which an episode is truncated.
         first_episode: the number of the first episode.
@@ -170,24 +170,24 @@ def collect(
 
     Returns:
         A dict with an array (M, ...) for each modality (`language` as token ids), `episode` and
-        `step` (M,) int64, and `state`, the M scenes. Four more tell what happens between a row and
-        the next one: `action`, taken on the row's observation, (M,) int64 or (M, 3) float64;
+        `step` (M,) int64, and `state`, the M scenes. Four more describe the step from a row to the
+        next: `action`, chosen from the row's observation, (M,) int64 or (M, 3) float64;
         `reward` (M,) float64, `terminated` and `truncated` (M,) bool, as `env.step` returns them
-        for that action. They are 0 and False in the last row of an episode, where nobody acts.
-        With `missing`, `present` is {modality: (M,) bool}, and what a row lacks is 0. Every row is
-        a function of its seeds alone.
+        for that action. They are 0 and False in the last row of an episode, which no step follows.
+        With `missing`, `present` is {modality: (M,) bool}, and missing observations are 0. Every
+        row is a function of its seeds alone.
     """
     policy = check_choice("policy", policy, POLICIES)
     seeds = _episode_seeds(split, seed, first_episode, episodes, steps_per_episode)
-    asked = {"actions": actions, "image_size": image_size, "layout": layout}
-    viewer = make_core(scene, modalities=modalities, **asked)
+    core_arguments = {"actions": actions, "image_size": image_size, "layout": layout}
+    viewer = make_core(scene, modalities=modalities, **core_arguments)
     shares = _checked_shares(missing, viewer.modalities)
     steps = 0 if policy == "reset" else int(steps_per_episode)
     states, parts = [], []
     with progress(None, f"{scene} {split}, {policy}", len(seeds), "episode") as bar:
         for start in range(0, len(seeds), EPISODE_BATCH):
             batch = seeds[start : start + EPISODE_BATCH]
-            state, part = _run(viewer, batch, policy, steps, asked)
+            state, part = _run(viewer, batch, policy, steps, core_arguments)
             part["episode"] += first_episode + start
             states.append(state)
             parts.append(part)
@@ -209,10 +209,10 @@ def collect_unpaired(
     first_episode: int = 0,
     **arguments: Any,
 ) -> dict[str, dict[str, Any]]:
-    """Record unpaired samples: {modality: what `collect` returns of it}, from episodes of its own.
+    """Record each modality in episodes of its own. Returns {modality: a sample as of `collect`}.
 
-    The n-th modality has the n-th run of `episodes` episodes from `first_episode` on; `arguments`
-    are as for `collect`.
+    The first modality has `episodes` episodes from `first_episode` on, the second one the next
+    `episodes`, and so on; `arguments` are as for `collect`.
     """
     check_keys("the arguments of collect_unpaired", arguments, _UNPAIRED_ARGUMENTS)
     names = check_modalities(modalities)
@@ -235,11 +235,11 @@ _UNPAIRED_ARGUMENTS = ("seed", "policy", "steps_per_episode", "actions", "image_
 
 
 def _episode_seeds(split: str, seed: int, first: int, episodes: int, steps: int) -> list[int]:
-    """Check how much to collect, and return the seed of each episode."""
+    """Check the numbers of episodes and steps. Returns the seed of each episode."""
     if not is_whole(episodes) or not is_whole(steps) or episodes < 1 or steps < 0:
         raise InputError(
-            f"{describe(episodes)} episodes of {describe(steps)} steps: ask for at least 1 of at "
-            "least 0, as whole numbers"
+            f"{describe(episodes)} episodes of {describe(steps)} steps: give whole numbers, at "
+            "least 1 episode of at least 0 steps"
         )
     check_whole("episodes", episodes, 1, MAX_ROWS)
     check_whole("steps_per_episode", steps, 0, MAX_STEPS)
@@ -249,7 +249,7 @@ def _episode_seeds(split: str, seed: int, first: int, episodes: int, steps: int)
 
 
 def _checked_shares(missing: Any, modalities: Sequence[str]) -> dict[str, float]:
-    """Check which share of the rows lacks which modality."""
+    """Check `missing`. Returns {modality: share of the rows that lack it}."""
     if missing is None:
         return {}
     check_keys("missing", missing, modalities)
@@ -261,7 +261,7 @@ def _checked_shares(missing: Any, modalities: Sequence[str]) -> dict[str, float]
 def _run(
     viewer: Core, seeds: Sequence[int], policy: str, steps: int, arguments: dict[str, Any]
 ) -> tuple[Any, dict[str, NDArray]]:
-    """Return the states and the columns of episodes with these seeds, one after the other."""
+    """Run an episode for each seed. Returns the states and columns of all, episode by episode."""
     generators = [seeding.np_random(seed)[0] for seed in seeds]
     running, done = np.arange(len(seeds)), np.zeros(len(seeds), np.bool_)
     if not steps:
@@ -300,7 +300,7 @@ def _concatenated(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
 
 
 def _columns(core: Core, episodes: NDArray[np.int64], step: int) -> dict[str, NDArray]:
-    """Return the columns of one row for each episode, in which nobody has acted yet."""
+    """Return the columns of one row for each episode, in which no action is recorded yet."""
     count = len(episodes)
     continuous = core.actions == "continuous"
     return {
@@ -316,10 +316,10 @@ def _columns(core: Core, episodes: NDArray[np.int64], step: int) -> dict[str, ND
 def _policy(
     core: Core, policy: str, seeds: Sequence[int], steps: int
 ) -> Callable[[int], NDArray[Any]]:
-    """Return a function from the number of a step to the actions of all rows."""
+    """Return the policy as a function from a step's number to the actions of all rows."""
     if policy == "expert":
         return lambda _: expert_actions(core.scene.name, core.observe()["attributes"], core.actions)
-    # not the generators of the scenes: an episode begins alike under every policy
+    # generators of their own, so that episodes begin alike under every policy
     rngs = [np.random.default_rng((seed, _ACTING)) for seed in seeds]
     if core.actions == "discrete":
         drawn = np.stack([rng.integers(6, size=steps) for rng in rngs])
@@ -329,7 +329,7 @@ def _policy(
 
 
 def _observe(viewer: Core, state: Any) -> dict[str, Any]:
-    """Return the observations of many states, observed part by part."""
+    """Observe M states, batch by batch. Returns {modality: (M, ...)}."""
     views: dict[str, Any] = {}
     text = f"{viewer.scene.name} {', '.join(viewer.modalities)}"
     with progress(None, text, len(state), "view") as bar:
@@ -349,7 +349,7 @@ def _hide(
     seeds: Sequence[int],
     episodes: NDArray[np.int64],
 ) -> dict[str, NDArray[np.bool_]]:
-    """Draw which rows lack which modality, set it to 0 there, and return masks of what remains."""
+    """Set the modalities that rows lack to 0. Returns {modality: (M,) bool, present or not}."""
     counts = np.unique(episodes, return_counts=True)[1].tolist()
     draws = np.concatenate(
         [
@@ -360,7 +360,9 @@ def _hide(
     limits = np.array([shares.get(name, 0.0) for name in views])
     present = draws >= limits
     empty = ~present.any(1)
-    present[empty, (draws[empty] / limits).argmax(1)] = True  # each equally likely to stay
+    present[empty, (draws[empty] / limits).argmax(1)] = (
+        True  # one stays in each row, all equally likely
+    )
     for column, name in enumerate(views):
         views[name][~present[:, column]] = 0
     return {name: present[:, column].copy() for column, name in enumerate(views)}

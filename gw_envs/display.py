@@ -1,4 +1,4 @@
-"""OpenCV, imported when it is first needed, the check for a display, and the wrapping of text."""
+"""Import OpenCV when it is first needed, check for a display, and wrap text."""
 
 import ctypes
 import os
@@ -41,7 +41,7 @@ def has_display() -> bool:
 
 
 def wrapped(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Break a text into lines that fit; a word that is too long has a line of its own."""
+    """Break a text into lines that fit; a word that is too long gets its own line."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -1,4 +1,4 @@
-"""A core as a Gymnasium environment, and what its batched form shares with it."""
+"""`GWEnv`, a core as a Gymnasium environment, and the base that it shares with `GWVectorEnv`."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ Info = dict[str, Any]
 
 
 class SceneEnv:
-    """The part that `GWEnv` and `GWVectorEnv` share: a core, its observations and its window."""
+    """The common base of `GWEnv` and `GWVectorEnv`: a core, its observations and its window."""
 
     core_type: ClassVar[type[Core]]
     metadata: dict[str, Any]
@@ -43,10 +43,10 @@ class SceneEnv:
     render_mode: str | None
     _spec: EnvSpec | None = None
     _window: bool | None = None
-    """Whether there is a window; None before the first picture for one."""
+    """Whether frames are shown in a window; None until the first frame."""
 
     def _open(self, render_mode: str | None, render_size: int, **core_arguments: Any) -> None:
-        """Check the arguments of rendering and make the core."""
+        """Check the rendering arguments and make the core."""
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
@@ -57,17 +57,17 @@ class SceneEnv:
 
     @property
     def spec(self) -> EnvSpec | None:
-        """The specification with which `gymnasium.make` made the environment."""
+        """The specification from which `gymnasium.make` made the environment."""
         return self._spec
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        """Keep a specification with its values in forms that JSON knows."""
+        """Store a specification with its values converted to JSON types."""
         self._spec = spec if spec is None else replace(spec, kwargs=_plain(spec.kwargs))
 
     @property
     def state(self) -> Any:
-        """The scenes, a batch (of one in a single environment), which `caption_truth` judges."""
+        """The current scenes as a batch, which has one row in a single environment."""
         return self.core.current()
 
     def _observations_and_captions(self) -> tuple[Observation, list[str] | None]:
@@ -98,7 +98,7 @@ class SceneEnv:
             self._window = has_display()
             if not self._window:
                 warnings.warn(
-                    "no display is there to open a window on: human rendering shows nothing",
+                    "there is no display to open a window on: human rendering shows nothing",
                     stacklevel=3,
                 )
         if self._window:
@@ -108,18 +108,18 @@ class SceneEnv:
     def _free(self) -> None:
         """Close the window, if any, and free the simulators."""
         if self._window:
-            opencv().destroyAllWindows()  # windows of others come back with their next frames
+            opencv().destroyAllWindows()  # other environments reopen theirs with the next frame
         self._window = None
         if hasattr(self, "core"):
             self.core.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy needs; it opens a window of its own."""
+        """Return the attributes to copy or pickle; a copy opens a window of its own."""
         return {**vars(self), "_window": None}
 
 
 class GWEnv(SceneEnv, gym.Env[Observation, Any]):
-    """One scene as a Gymnasium environment. The classes of the scenes describe their tasks."""
+    """One scene as a Gymnasium environment. Its subclasses describe the tasks."""
 
     def __init__(
         self,
@@ -138,13 +138,13 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         Args:
             render_mode: None, "rgb_array" or "human".
             render_size: side of rendered frames in pixels, 64 to 2048.
-            modalities: what is observed: "image", "attributes", "language".
+            modalities: the modalities to observe: "image", "attributes", "language".
             actions: "discrete" (six) or "continuous" (Box of 3).
             image_size: side of the `image` in pixels; the scene's own by default.
             language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
-            layout: where landmarks stand: "fixed", or "random" in the Factory.
+            layout: how landmarks are placed: "fixed", or "random" in the Factory.
             max_episode_steps: steps after which an episode is truncated; None for never.
-            unknown: anything else is refused.
+            unknown: other keyword arguments, which are refused.
 
         Raises:
             InputError: an argument is unknown or out of its range.
@@ -169,16 +169,16 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         """Begin an episode. The same seed gives the same episode, whatever happened before.
 
         Args:
-            seed: a whole number from 0; None to go on with the generator that is there.
+            seed: a whole number from 0; None to continue with the present generator.
             options: {"state": ...} begins in a scene of your choice. Give a state of the scene's
                 class, a snapshot of `get_state`, or a dict of some of the state's values in their
-                own units, such as {"x": 10.0}; the rest is drawn as always.
+                own units, such as {"x": 10.0}; the rest is drawn at random.
 
         Returns:
             The observation and the info.
 
         Raises:
-            InputError: the seed or an option is unfit.
+            InputError: the seed or an option is invalid.
         """
         seed = check_seed(seed)
         options_given = self._options(options, ("state",))
@@ -188,14 +188,14 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         return self._observe_with_info(False, False)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
-        """Act: a discrete index 0 to 5, or three numbers in [-1, 1]."""
+        """Take one action: an index from 0 to 5, or three numbers in [-1, 1]."""
         step = self.core.step([action])
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         observation, info = self._observe_with_info(terminated, bool(step.collided[0]))
         return observation, float(step.reward[0]), terminated, truncated, info
 
     def _observe_with_info(self, success: bool, collided: bool) -> tuple[Observation, Info]:
-        """Return the observation and the info, and draw the window of human rendering."""
+        """Return the observation and the info; in "human" mode, update the window."""
         observations, captions = self._observations_and_captions()
         info: Info = {"is_success": success, "collision": collided}
         if captions is not None:
@@ -205,23 +205,24 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         return {name: rows[0] for name, rows in observations.items()}, info
 
     def get_state(self) -> Snapshot:
-        """Return a snapshot of the episode, from which `set_state` goes on equal to the bit.
+        """Return a snapshot from which `set_state` continues the episode, equal to the bit.
 
         It holds the scene, the steps since the episode began, the random generator that draws the
-        next episode, and what the Factory's physics remembers. Wrappers such as `TimeLimit` count
-        for themselves: copy the wrapped environment with `copy.deepcopy` to branch with them.
+        next episode, and the contacts of the Factory's physics. Wrappers such as `TimeLimit` keep
+        counts of their own: to branch with them, copy the wrapped environment with
+        `copy.deepcopy`.
         """
         return self.core.snapshot(np.zeros(1, np.bool_), [self.np_random])
 
     def set_state(self, state: Any) -> None:
-        """Go back to a snapshot, or move the scene of the running episode.
+        """Return to a snapshot, or change the scene of the running episode.
 
         Args:
-            state: a snapshot of one scene; or a state or a dict of some of its values, which leave
-                the steps and the random generator as they are.
+            state: a snapshot of one scene. Or a state, or a dict of some of its values; these do
+                not change the number of steps or the random generator.
 
         Raises:
-            InputError: the state is of another scene or layout, or unfit.
+            InputError: the state is invalid, or of another scene or layout.
             ResetNeeded: a dict or a state was given, and no episode is running.
         """
         if not isinstance(state, Snapshot):
@@ -271,7 +272,7 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with enums, sets, NumPy's numbers and arrays in forms that JSON knows."""
+    """Convert the enums, sets, and NumPy numbers and arrays in a value to JSON types."""
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

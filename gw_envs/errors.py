@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 class InputError(ValueError):
-    """Something a caller gave is wrong; the message says what, and what would be right.
+    """An argument or file is invalid; the message names it and says how to fix it.
 
     Commands print it as one sentence. Every other exception is a fault of the program and keeps
     its traceback.
@@ -21,11 +21,11 @@ class InputError(ValueError):
 
 
 class InputTypeError(InputError, TypeError):
-    """Something a caller gave is of a wrong type; also a TypeError, for callers who catch that."""
+    """An argument has a wrong type; also a TypeError, for callers who catch that."""
 
 
 class MissingPackageError(ImportError):
-    """A package cannot be imported; the message says which, and how to install it.
+    """A package cannot be imported; the message names it and says how to install it.
 
     Commands print it as one sentence.
     """
@@ -71,7 +71,7 @@ def check_path(what: str, value: Any) -> Path:
 
 
 def _can_be_a_path(text: str) -> bool:
-    """Tell whether text could name a file: no system takes a NUL or a name of over 255 bytes."""
+    """Tell whether text could name a file: no system allows NUL or a name of over 255 bytes."""
     try:
         names = os.fsencode(text).replace(b"\\", b"/").split(b"/")
     except UnicodeEncodeError:
@@ -119,7 +119,7 @@ def check_choice(what: str, value: Any, choices: Iterable[Any]) -> Any:
 
 
 def _hint(value: Any, known: Iterable[Any]) -> str:
-    """Return a question about the known name that is closest to an unknown one, or nothing."""
+    """Return " (did you mean ...?)" with the closest known name, or "" if none is close."""
     names = [str(name) for name in known]
     close = get_close_matches(value, names, 1) if isinstance(value, str) else []
     return f" (did you mean {close[0]!r}?)" if close else ""
@@ -159,12 +159,12 @@ def check_seeds(seed: Any, count: int) -> list[int | None]:
     """Return the seeds of `count` rows.
 
     Args:
-        seed: None for none; one whole number s for s, s + 1, ...; or a list or an array with a
-            whole number or None for each row.
+        seed: None for no seeds; one whole number s for s, s + 1, ...; or a list or an array
+            with a whole number or None for each row.
         count: how many rows there are.
 
     Raises:
-        InputError: the seed is neither, or there are more or fewer seeds than rows.
+        InputError: the seed is none of these, or the number of seeds is not `count`.
     """
     if seed is None:
         return [None] * count

@@ -1,4 +1,4 @@
-"""Solves episodes: a policy that reads the attributes, walks to the goal and turns there."""
+"""Solve episodes with a policy that reads the attributes, moves to the goal and turns there."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ MARGIN = 0.98
 
 
 def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete") -> NDArray[Any]:
-    """Return what the expert does next.
+    """Return the expert's next actions.
 
     Args:
         scene: a name in `gw_envs.scenes.SCENES`.
         attributes: (N, A) attribute vectors, or (A,) a single one.
-        actions: "discrete" or "continuous", as the environment was made.
+        actions: the environment's action mode, "discrete" or "continuous".
 
     Returns:
         (N,) int64 indices of actions or (N, 3) float32 in [-1, 1]; without the batch axis for a
@@ -33,8 +33,8 @@ def expert_actions(scene: str, attributes: ArrayLike, actions: str = "discrete")
     if actions == "continuous":
         wanted = np.stack([across / task.step, along / task.step, turn / task.turn], -1)
         return np.clip(wanted, -1.0, 1.0).astype(np.float32)
-    sideways = np.where(across > 0, 3, 2)
-    upright = np.where(along > 0, 0, 1)
-    go = np.where(np.abs(across) >= np.abs(along), sideways, upright)
+    horizontal = np.where(across > 0, 3, 2)
+    vertical = np.where(along > 0, 0, 1)
+    move = np.where(np.abs(across) >= np.abs(along), horizontal, vertical)
     far = np.hypot(across, along) > MARGIN * task.tolerance
-    return np.where(far, go, np.where(turn > 0, 4, 5))
+    return np.where(far, move, np.where(turn > 0, 4, 5))

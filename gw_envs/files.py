@@ -1,4 +1,4 @@
-"""Writes files and folders whole or not at all; removes what killed writers left behind."""
+"""Write files and folders whole or not at all, and remove the leftovers of killed writers."""
 
 import ctypes
 import errno
@@ -21,9 +21,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk."""
 
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
-"""What NumPy says instead of an error number when the disk is full."""
+"""NumPy's message when the disk is full, which comes without an error number."""
 
 _TEMPORARY = re.compile(r"\..*\.tmp-(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-", re.DOTALL)
+"""Names of temporary files, each with the machine and the process that write it."""
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -52,10 +53,10 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` to fill; rename it if the block ends without an error.
+    """Yield a temporary folder to fill; rename it to `path` if the block ends without an error.
 
-    Raises FileExistsError if `path` holds something, OSError with one sentence if nothing can be
-    written beside it, or if the disk is full.
+    Raises FileExistsError if `path` is not empty, OSError with one sentence if the folder around it
+    can't be written, or if the disk is full.
     """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -90,7 +91,7 @@ def _explained(folder: Path, any_error: bool = False) -> Iterator[None]:
 
 @cache
 def _machine() -> str:
-    """Identify where process ids mean the same: this host, and the container on it."""
+    """Return an id of this host and container, within which process ids are unique."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:  # not Linux
@@ -99,7 +100,7 @@ def _machine() -> str:
 
 
 def _temporary_prefix(path: Path) -> str:
-    """Name the writer of a temporary file in the file's name."""
+    """Return a prefix for temporary files that names the machine and process writing them."""
     return f".{path.name[:100]}.tmp-{_machine()}-{os.getpid()}-"
 
 
@@ -127,7 +128,7 @@ def _is_abandoned(entry: os.DirEntry, machine: str, process: int) -> bool:
 
 def _is_running(process: int) -> bool:
     """Return whether a process of this machine exists."""
-    if os.name == "nt":  # os.kill would end it there
+    if os.name == "nt":  # on Windows, os.kill would end the process
         kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
         handle = kernel.OpenProcess(0x1000, False, process)
         if handle:
@@ -137,6 +138,6 @@ def _is_running(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # the process belongs to another user
         return True
     return True

@@ -1,6 +1,6 @@
 """The task of every scene, as pure functions of batches of poses: bring an object to a goal pose.
 
-A pose is an array (..., 3): x and y in the scene's unit of length (pixels or metres), and the
+A pose is an array (..., 3): x and y in the scene's unit of length (pixels or meters), and the
 rotation in radians.
 """
 
@@ -19,11 +19,11 @@ ACTIONS = ("up", "down", "left", "right", "turn left", "turn right")
 UNIT_ACTIONS = np.array(
     [(0, 1, 0), (0, -1, 0), (-1, 0, 0), (1, 0, 0), (0, 0, 1), (0, 0, -1)], dtype=np.float64
 )
-"""(6, 3) each discrete action as a continuous one: fractions of full speed along x, along y and
+"""The discrete actions as continuous ones, (6, 3): fractions of full speed along x, along y and
 counter-clockwise."""
 
 ROUNDING = 1e-9
-"""How far a distance or an angle may lie beyond its tolerance, because sums are rounded."""
+"""Margin by which rounded distances and angles may exceed their tolerances."""
 
 Distances = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Distance to the goal in the unit of length, and absolute angle to it in radians."""
@@ -96,7 +96,7 @@ class Task:
 
     @cached_property
     def _numbers(self) -> NDArray[np.float64]:
-        """The numbers that `_outcomes` takes."""
+        """The task's constants as the array that `_outcomes` takes."""
         tolerances = self.tolerance, self.angle_tolerance
         return np.array(
             (*tolerances, self.step, self.angle_weight, self.step_cost, self.success_bonus)

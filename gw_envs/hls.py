@@ -1,6 +1,6 @@
 """Colors by hue, lightness and saturation, in bytes as OpenCV stores them.
 
-The published data set draws its colors in this space.
+The published dataset draws its colors in this space.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ HLS_LOW, HLS_HIGH = (0, 46, 0), (180, 255, 255)
 
 @compiled()
 def rgb_from_hls(hls):  # pragma: no cover - compiled
-    """Convert (N, 3) hue, lightness and saturation to (N, 3) uint8 RGB, as OpenCV to the bit."""
+    """Convert (N, 3) hue, lightness and saturation to (N, 3) uint8 RGB, exactly as OpenCV."""
     rgb = np.empty((len(hls), 3), np.uint8)
     one = np.float32(1.0)
     for n in range(len(hls)):
@@ -33,7 +33,7 @@ def rgb_from_hls(hls):  # pragma: no cover - compiled
         part = hue - np.float32(sector)
         rising = low + (high - low) * part
         falling = low + (high - low) * (one - part)
-        # By sextant of the hue circle, from red over green and blue back to red.
+        # the entries are the sextants of the hue circle, from red through green and blue to red
         red = (high, falling, low, low, rising, high)[sector]
         green = (rising, high, high, falling, low, low)[sector]
         blue = (low, low, rising, high, high, falling)[sector]

@@ -1,4 +1,4 @@
-"""The keys with which people act in `gymnasium.utils.play`."""
+"""The keyboard controls for `gymnasium.utils.play`."""
 
 from itertools import combinations
 from typing import Any
@@ -14,8 +14,8 @@ KEYS = "wsadqe"
 def keys_to_action(actions: str) -> dict[tuple[int, ...], Any]:
     """Return the action of every combination of held keys, by the keys' codes in rising order.
 
-    With `actions="continuous"` the moves of all held keys add up, (3,) float32; with "discrete" the
-    first held one of `KEYS` acts, an int.
+    With `actions="continuous"` it is the sum of the held keys' moves, (3,) float32; with "discrete"
+    it is the int of the held key that comes first in `KEYS`.
     """
     table: dict[tuple[int, ...], Any] = {}
     for count in range(1, len(KEYS) + 1):

@@ -1,4 +1,4 @@
-"""Classifies scenes: class indices from named attribute values. Pure functions of batches."""
+"""Classify scenes: pure functions from batches of attribute values to class indices."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from gw_envs.observation import check_attributes, values_from_attributes
 from gw_envs.scenes import get_scene
 
 NEUTRAL_CHROMA = 34
-"""Largest difference between a color's channels, of 255, that still counts as neutral.
+"""Largest difference between the channels (0-255) of a neutral color.
 
-A third of all colors drawn is neutral by this limit."""
+It makes a third of all sampled colors neutral."""
 
 Values = Mapping[str, Any]
 """Named values of N scenes, as `values_from_attributes` returns them."""
@@ -30,8 +30,8 @@ def color_family(values: Values) -> NDArray[np.int64]:
     """Return (N,) 0 neutral, 1 warm, 2 cool, from `rgb` (N, 3) in 0-255.
 
     Colors with hardly any chroma are neutral. Of the rest, the half of the hue circle around orange
-    is warm (from magenta over red and yellow to yellow-green), the other half cool. With hue,
-    lightness and saturation drawn as the scenes draw them, each family is a third of all.
+    is warm (from magenta through red and yellow to yellow-green), the other half cool. Each family
+    holds a third of the colors that scenes sample.
     """
     rgb = np.asarray(values["rgb"], np.float64)
     chroma = rgb.max(-1) - rgb.min(-1)
@@ -60,20 +60,20 @@ def quarter(values: Values) -> NDArray[np.int64]:
 
 
 def _region(scene: str) -> Callable[[Values], NDArray[np.int64]]:
-    """Return a function to (N,) the 3 x 3 regions, by row from the bottom, then by column."""
+    """Return a function to the (N,) 3 x 3 regions, numbered by row from the bottom, then column."""
     spans = {field.name: (field.low, field.high) for field in get_scene(scene).fields}
     return lambda values: 3 * third(values["y"], *spans["y"]) + third(values["x"], *spans["x"])
 
 
 def _from_attributes(scene: str, label: Callable[[Values], NDArray[np.int64]]) -> Labels:
-    """Return `label` as a function of attribute vectors."""
+    """Turn a function of named values into one of attribute vectors."""
     return lambda attributes: label(
         values_from_attributes(scene, check_attributes(scene, attributes))
     )
 
 
 def _labels_of(scene: str, **labels: Callable[[Values], NDArray[np.int64]]) -> dict[str, Labels]:
-    """Return what a scene can be classified by, as functions of attribute vectors."""
+    """Return the classifications of a scene by name, as functions of attribute vectors."""
     return {
         name.replace("_", " "): _from_attributes(scene, label) for name, label in labels.items()
     }
@@ -92,7 +92,7 @@ CLASS_LABELS: dict[str, dict[str, Labels]] = {
         "factory", color_family=color_family, region=_region("factory"), pose=quarter
     ),
 }
-"""What each scene can be classified by; the three-class label of the figures comes first."""
+"""The classifications of each scene by name; the first is the three-class one of the figures."""
 
 
 def labels(scene: str, attributes: ArrayLike) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """The observations of every scene: names and spaces of the modalities, scaling of the attributes.
 
-This file is the only contract between the environments and the models. It knows a scene by its name
-and its attribute fields alone, not how the scene is drawn or moved.
+This file is the only contract between the environments and the models. It knows the name and the
+attribute fields of a scene, but not how the scene is drawn or moved.
 """
 
 import string
@@ -24,13 +24,13 @@ MAX_TOKENS = 48
 """Length of the `language` observation: a caption's token ids, padded with 0."""
 
 MAX_VOCABULARY = 1024
-"""Most words that a vocabulary may have; `gw_envs.language.VOCABULARY` has fewer."""
+"""Largest number of words in a vocabulary; `gw_envs.language.VOCABULARY` has fewer."""
 
 MAX_SENTENCE = 400
 """Upper bound of a caption's length in characters."""
 
 SENTENCE_CHARACTERS = string.ascii_letters + " -',."
-"""The characters of captions."""
+"""All characters that captions use."""
 
 
 def check_modalities(
@@ -38,8 +38,8 @@ def check_modalities(
 ) -> tuple[str, ...]:
     """Return the given modalities, in the order of `known`.
 
-    A single name stands for itself. Raises InputError if there are no names, or unknown or repeated
-    ones.
+    A single string counts as one name. Raises InputError if there are no names, or unknown or
+    repeated ones.
     """
     names = ", ".join(known)
     try:
@@ -70,9 +70,9 @@ def observation_space(
 
     Args:
         scene: the scene.
-        modalities: what is observed.
+        modalities: the modalities to observe.
         image_size: S; `image` is (S, S, 3) uint8.
-        extra_attributes: how many numbers are appended to the scene's own (A,) float32
+        extra_attributes: number of values appended to the scene's own (A,) float32
             `attributes` in [-1, 1], such as the landmark positions of a random layout.
         language: "tokens" for `language` as (MAX_TOKENS,) int64 ids, "text" for a sentence.
         vocabulary_size: number of ids.
@@ -95,7 +95,7 @@ def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArr
     Args:
         scene: a name in `SCENES`.
         values: one entry for each field of the scene, shaped (...,), or (..., width) where the
-            field is wider than one number and not one-hot. Units are the fields': pixels or metres,
+            field is wider than one number and not one-hot. Units are the fields': pixels or meters,
             radians, 0-255, class index.
 
     Returns:
@@ -144,8 +144,8 @@ def _layout(scene: str) -> tuple[dict[str, Column], NDArray, NDArray, NDArray]:
     scalings: list[tuple[float, float, float]] = []
     for field in get_scene(scene).fields:
         start = len(scalings)
-        alone = field.kind == "linear" and field.width == 1
-        place = start if alone else slice(start, start + field.components)
+        is_scalar = field.kind == "linear" and field.width == 1
+        place = start if is_scalar else slice(start, start + field.components)
         columns[field.name] = (field.kind, place, np.arange(field.width))
         scaling = (0.0, 1.0, 0.0)
         if field.kind == "linear":
@@ -171,7 +171,7 @@ def values_from_attributes(scene: str, vectors: ArrayLike) -> dict[str, NDArray]
         rest.
 
     Raises:
-        InputError: the vectors are no numbers, or too short.
+        InputError: the vectors do not hold numbers, or are too short.
     """
     fields, width = get_scene(scene).fields, get_scene(scene).attribute_width
     array = check_array("attributes", vectors).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Checks before a long run: can its output be written, and does nobody else write it?"""
+"""Check before a long run that its output can be written, and that no other process writes it."""
 
 import sys
 import tempfile
@@ -29,8 +29,8 @@ def check_writable(path: str | Path) -> None:
 def locked(path: str | Path, busy: str) -> Iterator[None]:
     """Hold the lock file `path` within the block; the end of the block or process frees it.
 
-    Raises BlockingIOError with the sentence `busy` if somebody else holds it, and OSError if `path`
-    cannot be written.
+    Raises BlockingIOError with the sentence `busy` if another process holds it, and OSError if
+    `path` cannot be written.
     """
     path = Path(path)
     check_writable(path)
@@ -38,12 +38,13 @@ def locked(path: str | Path, busy: str) -> Iterator[None]:
     with path.open("a") as file:
         try:
             _lock(file)
-        except (BlockingIOError, PermissionError) as error:  # Linux and macOS, Windows
+        except (BlockingIOError, PermissionError) as error:  # Windows raises PermissionError
             raise BlockingIOError(busy) from error
         yield
 
 
 def _lock(file: IO[str]) -> None:
+    """Lock an open file, or raise OSError at once if another process holds it."""
     if sys.platform == "win32":
         import msvcrt
 

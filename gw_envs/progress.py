@@ -1,4 +1,4 @@
-"""Shows progress bars for work that may take long."""
+"""Show progress bars for slow work."""
 
 from collections.abc import Iterable
 from typing import Any

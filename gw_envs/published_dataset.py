@@ -1,9 +1,9 @@
-"""Reads and writes the published Simple Shapes dataset (github.com/ruflab/simple-shapes-dataset).
+"""Read and write the published Simple Shapes dataset (github.com/ruflab/simple-shapes-dataset).
 
 A split is a folder `SPLIT/` of pictures `K.png`, 32 x 32 RGB, with `SPLIT_labels.npy` and
 `SPLIT_captions.npy` beside it. A row of labels is twelve float32 numbers: class, x, y and size in
 pixels (y upwards), rotation in radians, red, green, blue, then hue, lightness and saturation as
-OpenCV stores them, and a number that belongs to no modality.
+OpenCV stores them, and a number that is not part of the scene.
 """
 
 import os
@@ -32,31 +32,33 @@ PUBLISHED_SPLITS = ("train", "val", "test")
 """The splits, as their files are named."""
 
 COLUMNS = 12
-"""Numbers in a row of labels; the last four belong to no scene and may be missing when read."""
+"""Numbers in a row of labels; the last four do not define the scene and may be missing."""
 
 SCENE_COLUMNS = 8
+"""Numbers at the start of a row that define the scene."""
 READERS = 4
 """Threads that read pictures."""
 RENDER_BATCH = 1024
+"""Scenes that are drawn at a time."""
 
 _RANGES = ((0, len(SHAPES) - 1), *[(0, CANVAS)] * 3, (-100, 100), *[(-0.5, 255.5)] * 3)
-"""Smallest and largest number of each scene column that a label can have."""
+"""Smallest and largest value in each of the scene's columns."""
 
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def load_published(path: str | Path, split: str, trust: bool = False) -> dict[str, Any]:
-    """Read a split.
+    """Read a split of the published dataset.
 
     Args:
         path: the folder that holds it.
         split: "train", "val" or "test".
-        trust: read captions that are stored as pickled objects, which can run code.
+        trust: whether to read captions stored as pickled objects, which can run code.
 
     Returns:
-        A dict of `image` (N, 32, 32, 3) uint8, `attributes` (N, 11) float32 as environments show
+        A dict of `image` (N, 32, 32, 3) uint8, `attributes` (N, 11) float32 as environments return
         them, `caption` (N,) str, `labels` (N, 8 to 12) float32 as stored, and `state`, N scenes
-        whose wording seed is their number.
+        whose wording seeds are their row numbers.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
@@ -90,7 +92,7 @@ def export_published(
     captions: Sequence[str] | NDArray[np.str_] | None = None,
     labels: NDArray[np.float32] | None = None,
 ) -> None:
-    """Write scenes as a split; each file appears whole or not at all, the labels last.
+    """Write scenes as a published split; each file appears whole or not at all, the labels last.
 
     Args:
         path: the folder to write into, made if it is missing.
@@ -124,7 +126,7 @@ def export_published(
 
 
 def _split_folder(path: str | Path, split: str) -> Path:
-    """Check where a split is, and return the folder of its pictures."""
+    """Check the name and path of a split. Returns the folder of its pictures."""
     if not isinstance(split, str) or split not in PUBLISHED_SPLITS:
         raise InputError(
             f"unknown split {describe(split)}: the published splits are "
@@ -159,13 +161,14 @@ def _read_array(path: Path, trust: bool = False) -> NDArray:
 
 
 def _damaged(path: Path) -> InputError:
+    """Return the error for a file that is no array."""
     return InputError(
-        f"{path} is damaged, it cannot be read as an array: write or download it again"
+        f"{path} is damaged and cannot be read as an array: write or download it again"
     )
 
 
 def _read_labels(path: Path) -> NDArray[np.float32]:
-    """Read labels; each row must be a scene."""
+    """Read labels; InputError if a row is no scene. Returns (N, 8 to 12) float32."""
     labels = _read_array(path)
     if labels.ndim != 2 or labels.shape[1] < SCENE_COLUMNS or labels.dtype.kind not in "fiu":
         raise InputError(
@@ -187,7 +190,7 @@ def _read_labels(path: Path) -> NDArray[np.float32]:
 
 
 def _read_captions(path: Path, count: int, trust: bool) -> NDArray[np.str_]:
-    """Read one caption for each label."""
+    """Read captions; InputError unless there is one for each label. Returns (count,) str."""
     captions = _read_array(path, trust)
     if captions.shape != (count,):
         raise InputError(
@@ -199,7 +202,7 @@ def _read_captions(path: Path, count: int, trust: bool) -> NDArray[np.str_]:
 
 
 def _state(labels: NDArray[np.float32]) -> SimpleShapesState:
-    """Return the scenes of labels."""
+    """Convert labels to scenes."""
     x, y, size, rotation = labels[:, 1:5].T.astype(np.float64)
     rgb = np.clip(np.round(labels[:, 5:8]), 0, 255).astype(np.uint8)
     seeds = np.arange(len(labels))
@@ -209,7 +212,7 @@ def _state(labels: NDArray[np.float32]) -> SimpleShapesState:
 
 
 def _texts(captions: Any, count: int) -> NDArray[np.str_]:
-    """Check captions, and return (count,) strings."""
+    """Check captions. Returns (count,) strings."""
     texts = [captions] if isinstance(captions, str) or not np.iterable(captions) else list(captions)
     if not all(isinstance(text, str) for text in texts):
         raise InputError(f"captions are {describe(captions)}: give text")
@@ -219,7 +222,7 @@ def _texts(captions: Any, count: int) -> NDArray[np.str_]:
 
 
 def _labels(state: SimpleShapesState, known: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Return (N, COLUMNS) float32: the scenes, and the last columns of `known`."""
+    """Return (N, COLUMNS) float32 labels of scenes, with the last columns of `known` if given."""
     table = np.zeros((len(state), COLUMNS), np.float32)
     for column, values in enumerate((state.shape, state.x, state.y, state.size, state.rotation)):
         table[:, column] = values
@@ -280,7 +283,7 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def _is_whole_png(stored: bytes) -> bool:
-    """Return whether bytes are a PNG file whose pieces all have their checksum."""
+    """Return whether bytes are a PNG file whose chunks all match their checksums."""
     if not stored.startswith(_PNG_START) or not stored.endswith(_PNG_END):
         return False
     at = len(_PNG_START)

@@ -1,6 +1,6 @@
 """The one table of scenes: their names, environment ids, attribute fields and image sizes.
 
-Everything else of a scene is found by convention: its package is `gw_envs.NAME`, which holds
+Everything else about a scene is found by convention: its package is `gw_envs.NAME`, which holds
 `captions.GRAMMAR`, `state.PREFIXState` and `env.PREFIXCore`, `env.PREFIXEnv`,
 `env.PREFIXVectorEnv`.
 """
@@ -30,13 +30,13 @@ class Field:
 
     @property
     def components(self) -> int:
-        """Count the numbers of the attribute vector that the field takes."""
+        """Return how many numbers of the attribute vector the field takes."""
         return 2 if self.kind == "angle" else self.width
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What can be observed of a scene, and where its code is."""
+    """A scene's observable attributes, and the names by which its code is found."""
 
     name: str
     """The scene's name, which is also the name of its package in `gw_envs`."""
@@ -85,8 +85,8 @@ SCENES: dict[str, Scene] = {
             "GWFactory-v0",
             "Factory",
             (
-                Field("x", "linear", "metres", -2.0, 2.0),
-                Field("y", "linear", "metres", -2.0, 2.0),
+                Field("x", "linear", "meters", -2.0, 2.0),
+                Field("y", "linear", "meters", -2.0, 2.0),
                 Field("rotation", "angle", "radians"),
                 Field("rgb", "linear", "0-255", 0.0, 255.0, width=3),
             ),

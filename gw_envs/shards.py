@@ -1,4 +1,4 @@
-"""Stores samples on disk: .npz shards and a JSON manifest, in a folder that appears whole."""
+"""Store samples on disk as .npz shards and a JSON manifest, in a folder that appears whole."""
 
 import json
 import re
@@ -17,13 +17,14 @@ from gw_envs.scenes import SCENES
 from gw_envs.state import BatchState
 
 SCHEMA_VERSION = 1
-"""Raised whenever old folders can no longer be read."""
+"""Version of the format; raise it whenever old folders can no longer be read."""
 
 MANIFEST = "manifest.json"
 
 _STATES = {f"{scene.class_prefix}State": scene for scene in SCENES.values()}
+"""The scenes by the names of their state classes."""
 _NAME = re.compile(r"(?!(file|allow_pickle)$)\w[\w -]*")
-"""Names of arrays; NumPy's writer has two arguments that no array can share a name with."""
+"""Valid names of arrays; the two excluded ones are arguments of NumPy's writer."""
 
 
 def save_shards(
@@ -32,14 +33,14 @@ def save_shards(
     """Write a sample, such as `collect` returns, into a new folder.
 
     Args:
-        folder: the folder to write; it must not hold anything.
-        sample: arrays that share their first axis, none of them of objects; optionally `state`, a
+        folder: the folder to write; it must be empty or missing.
+        sample: arrays that share their first axis and hold no objects; optionally `state`, a
             batch of scenes, and `present`, {modality: (M,) bool}.
         rows_per_shard: rows in a file.
         about: notes for the manifest (scene, split, seed ...): anything that JSON can hold.
 
     Raises:
-        FileExistsError: the folder holds something.
+        FileExistsError: the folder is not empty.
         InputError: the arrays differ in length, hold objects, or there are none.
     """
     folder = check_path("folder", folder)
@@ -73,7 +74,7 @@ def save_shards(
 
 
 def load_shards(folder: str | Path) -> dict[str, Any]:
-    """Read what `save_shards` wrote: the same dict, `state` and `present` included.
+    """Read a sample that `save_shards` wrote. Returns the same dict, with `state` and `present`.
 
     Raises FileNotFoundError if there is no manifest, InputError if a file is damaged, missing or
     of another version.
@@ -112,11 +113,11 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
         version = manifest["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged, it is no manifest: write the folder again") from error
+        raise InputError(f"{path} is damaged and is no manifest: write the folder again") from error
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path} is of version {describe(version)}, this code reads version {SCHEMA_VERSION}: "
-            "write it again"
+            f"{path} is of version {describe(version)}, but this code reads version "
+            f"{SCHEMA_VERSION}: write it again"
         )
     fault = _fault(manifest)
     if fault:
@@ -125,7 +126,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 
 
 def _fault(manifest: dict[str, Any]) -> str | None:
-    """Return what is wrong with a manifest of this version; None if nothing is."""
+    """Describe the first fault of a manifest of this version. Returns None if it has none."""
     missing = {"rows", "arrays", "state", "shards", "about"} - manifest.keys()
     if missing:
         return f"it has no {min(missing)!r}"
@@ -157,7 +158,7 @@ def _has_state(sample: Mapping[str, Any]) -> bool:
 
 
 def _flat(sample: Any) -> dict[str, NDArray]:
-    """Return all arrays of a sample by name, those of `state` and `present` as `KEY.NAME`."""
+    """Return a sample's arrays by name; those in `state` and `present` are named `KEY.NAME`."""
     if not isinstance(sample, Mapping):
         raise InputError(f"sample is {describe(sample)}: give a dict of arrays")
     arrays: dict[str, NDArray] = {}
@@ -195,7 +196,7 @@ def _plain(name: str, value: Any) -> NDArray:
 
 
 def _masks(present: Any) -> dict[str, NDArray[np.bool_]]:
-    """Check presence masks and return them."""
+    """Check presence masks. Returns {modality: (M,) bool}."""
     if not isinstance(present, Mapping) or not present.keys() <= set(MODALITIES):
         raise InputError(f"present is {describe(present)}: give {{modality: (M,) bool}}")
     masks = {name: _plain(f"present[{name!r}]", mask) for name, mask in present.items()}
@@ -225,7 +226,7 @@ def _row_types(part: dict[str, NDArray]) -> dict[str, tuple[np.dtype, tuple[int,
 
 
 def _state(folder: Path, kind: str, fields: dict[str, NDArray]) -> BatchState:
-    """Return the scenes whose arrays were stored."""
+    """Make the scenes whose arrays were stored."""
     try:
         return _STATES[kind].state_type()(**fields)
     except (TypeError, ValueError) as error:

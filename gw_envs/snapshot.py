@@ -1,4 +1,4 @@
-"""What `get_state` returns: everything on which the future of an environment depends."""
+"""The snapshot that `get_state` returns: everything an environment's next steps depend on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from gw_envs.state import BatchState
 class Snapshot:
     """N scenes in the middle of their episodes; `snapshot[row]` is one of them.
 
-    A snapshot stays as it is while its environment goes on. It can be pickled, given to any
-    environment of the same scene and layout, and used as often as needed.
+    Later steps of the environment do not change it. It can be pickled, and restored any number of
+    times, in any environment of the same scene and layout.
     """
 
     scenes: BatchState
@@ -23,11 +23,11 @@ class Snapshot:
     elapsed: NDArray[np.int64]
     """(N,) steps since each episode began."""
     done: NDArray[np.bool_]
-    """(N,) whether the next step of a batch resets the row, because its episode has ended."""
+    """(N,) whether the row's episode has ended, so that a vector environment resets it next."""
     generators: Sequence[Mapping[str, Any]]
-    """The states of the N random generators, as NumPy writes them, which draw the next episodes."""
+    """The states, as NumPy stores them, of the N random generators that draw the next episodes."""
     contacts: Sequence[Any]
-    """What each scene's physics remembers of earlier steps; None where there is nothing."""
+    """The contacts that each scene's physics carries over from earlier steps; None if none."""
 
     def __len__(self) -> int:
         return len(self.elapsed)

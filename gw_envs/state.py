@@ -15,7 +15,7 @@ WHOLE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Column:
-    """What one array of a state may hold."""
+    """The type, range and row shape of one array of a state."""
 
     dtype: type
     """NumPy's type of the numbers."""
@@ -27,7 +27,7 @@ class Column:
     """Shape of one row."""
 
     def check(self, name: str, value: Any) -> NDArray:
-        """Return `value` as an array of the column's type; InputError if it is unfit."""
+        """Return `value` as an array of the column's type; InputError if it does not fit."""
         kinds = "iuf" if self.dtype is np.float64 else "iu"
         array = check_array(f"{name} of a state", value, kinds)
         batch_axes = array.ndim - len(self.shape)
@@ -46,7 +46,7 @@ class Column:
 def column(
     dtype: type, low: float, high: float, shape: tuple[int, ...] = ()
 ) -> Mapping[str, Column]:
-    """Describe an array of a state: the metadata of its dataclass field, arguments as `Column`."""
+    """Return a `Column` as the metadata of a dataclass field; arguments as for `Column`."""
     return {"column": Column(dtype, low, high, shape)}
 
 
@@ -56,11 +56,11 @@ def columns(kind: Any) -> Mapping[str, Column]:
 
 
 class BatchState:
-    """The base of frozen dataclasses of columns: N scenes, or one without the first axis.
+    """The base class of states: N scenes, or one scene whose arrays have no batch axis.
 
-    A state that somebody makes, by its class or `dataclasses.replace`, is checked: types, shapes,
-    one length, and numbers in the range of their column. States derived from others (rows,
-    concatenations, new poses) are valid by construction and not checked again.
+    Subclasses are frozen dataclasses whose fields are columns. Making a state by its class or by
+    `dataclasses.replace` checks types, shapes, lengths and ranges. States derived from others
+    (rows, concatenations, new poses) are valid by construction and not checked again.
     """
 
     x: NDArray[np.float64]
@@ -73,7 +73,7 @@ class BatchState:
         self.check()
 
     def check(self) -> None:
-        """Check the arrays again, in case somebody changed their numbers, and convert them."""
+        """Check and convert the arrays; also of use after their numbers were changed in place."""
         lengths = {}
         for name, spec in columns(type(self)).items():
             array = spec.check(name, getattr(self, name))
@@ -89,7 +89,7 @@ class BatchState:
 
     @classmethod
     def unchecked(cls, arrays: Mapping[str, NDArray]) -> Self:
-        """Make a state of arrays that are known to be valid, by name and in order."""
+        """Make a state from valid arrays, given by name in the order of the fields."""
         state = object.__new__(cls)
         state.__dict__.update(arrays)
         return state
@@ -142,13 +142,13 @@ class BatchState:
     @classmethod
     def concatenate(cls, states: Sequence[Self]) -> Self:
         """Return the rows of all `states`, in order, as one batch."""
-        names = states[0].__dict__
-        return cls.unchecked(
-            {name: np.concatenate([getattr(state, name) for state in states]) for name in names}
-        )
+        arrays = {}
+        for name in states[0].__dict__:
+            arrays[name] = np.concatenate([getattr(state, name) for state in states])
+        return cls.unchecked(arrays)
 
     def _each(self, change: Callable[[Any], Any]) -> Self:
-        """Return a state of the same class whose arrays are `change` of these."""
+        """Apply `change` to every array. Returns a state of the same class."""
         return self.unchecked({name: change(array) for name, array in self.__dict__.items()})
 
 
@@ -163,14 +163,14 @@ def read_values(kind: type[BatchState], given: Any, count: int) -> dict[str, NDA
     Args:
         kind: the class of the scenes' states.
         given: a state of that class, or a dict of named values. Integer columns may be given as
-            floats that are whole but for rounding, as `values_from_attributes` returns them.
+            floats that are whole up to rounding, as `values_from_attributes` returns them.
         count: how many scenes there are.
 
     Returns:
-        {name: (count, ...) array}, new, and in the range of its column.
+        {name: (count, ...) array}: new arrays, each in the range of its column.
 
     Raises:
-        InputError: a name is unknown, a value unfit, or there is neither one row nor `count`.
+        InputError: a name is unknown, a value does not fit, or rows number neither 1 nor `count`.
     """
     if isinstance(given, BatchState):
         if not isinstance(given, kind):
@@ -195,7 +195,7 @@ def read_values(kind: type[BatchState], given: Any, count: int) -> dict[str, NDA
 
 
 def _as_whole(value: Any) -> Any:
-    """Return floats that are whole numbers but for rounding as integers, all else as it is."""
+    """Convert floats that are whole up to rounding to integers; leave other arrays unchanged."""
     array = check_array("a state", value, "iuf")
     if array.dtype.kind != "f" or not (np.abs(array) < 2**62).all():
         return array

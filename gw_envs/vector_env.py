@@ -41,17 +41,17 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         """Make the environments.
 
         Args:
-            num_envs: N.
-            render_mode: as in `GWEnv`, like the arguments that are not named here.
+            num_envs: number of scenes N.
+            render_mode: None, "rgb_array" or "human".
             render_size: side of rendered frames in pixels, 64 to 2048.
             autoreset_mode: when rows whose episode ended are reset, "NextStep" or "SameStep".
-            modalities: what is observed.
+            modalities: the modalities to observe.
             actions: "discrete" or "continuous".
             image_size: side of the `image` in pixels.
             language: "tokens" or "text".
-            layout: where landmarks stand.
+            layout: how landmarks are placed.
             max_episode_steps: steps after which an episode is truncated; None for never.
-            unknown: anything else is refused.
+            unknown: other keyword arguments, which are refused.
 
         Raises:
             InputError: an argument is unknown or out of its range.
@@ -98,8 +98,8 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
             The observations of all rows, and the info, whose masks are true where an episode began.
 
         Raises:
-            InputError: the seeds or an option are unfit.
-            ResetNeeded: a row has no episode, and the mask leaves it out.
+            InputError: the seeds or an option are invalid.
+            ResetNeeded: the mask leaves out a row that has no episode yet.
         """
         options_given = self._options(options, ("state", "reset_mask"))
         seeds = check_seeds(seed, self.num_envs)
@@ -115,7 +115,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         return self._observe_with_info(nothing, nothing, begun)
 
     def _rows_to_reset(self, options: Mapping[str, Any]) -> NDArray[np.int64]:
-        """Return the numbers of the rows that `reset_mask` selects, all without one."""
+        """Return the numbers of the rows that `reset_mask` selects; all rows if there is none."""
         if "reset_mask" not in options:
             return np.arange(self.num_envs)
         mask = check_array("reset_mask", options["reset_mask"], "b", (self.num_envs,))
@@ -126,7 +126,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         return np.flatnonzero(mask)
 
     def _seed(self, rows: NDArray[np.int64], seeds: list[int | None]) -> None:
-        """Give each of `rows` a new generator where there is a seed or it has none."""
+        """Give each of `rows` that has a seed, or no generator yet, a new generator."""
         if not self._rngs:
             self._rngs = [seeding.np_random()[0] for _ in seeds]
         for row in rows:
@@ -160,7 +160,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         collided: NDArray[np.bool_],
         known: NDArray[np.bool_] | None = None,
     ) -> tuple[Observation, Info]:
-        """Return the observations and the info, whose masks are `known`, and draw the window."""
+        """Return the observations and the info, whose masks are `known`, and update the window."""
         observations, captions = self._observations_and_captions()
         mask = np.ones(self.num_envs, np.bool_) if known is None else known
         info: Info = {
@@ -204,24 +204,25 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         return observations, info
 
     def get_state(self) -> Snapshot:
-        """Return a snapshot of all rows, from which `set_state` goes on equal to the bit.
+        """Return a snapshot from which `set_state` continues all rows, equal to the bit.
 
         It holds the scenes, the steps since each episode began, which rows the next step resets,
-        the random generators, and what the Factory's physics remembers. `snapshot[row]` is the
+        the random generators, and the contacts of the Factory's physics. `snapshot[row]` is the
         snapshot of one row, which a `GWEnv` takes too.
         """
         self.core.current()
         return self.core.snapshot(self._done, self._rngs)
 
     def set_state(self, state: Any) -> None:
-        """Go back to a snapshot, or move the scenes of the running episodes.
+        """Return to a snapshot, or change the scenes of the running episodes.
 
         Args:
-            state: a snapshot of N rows, or of one, from which all rows go on; or a state or a dict
-                of some of its values, which leave the steps and random generators as they are.
+            state: a snapshot of N rows, or of one, from which all rows continue. Or a state, or a
+                dict of some of its values; these do not change the numbers of steps or the random
+                generators.
 
         Raises:
-            InputError: the state is of another scene or layout, or unfit.
+            InputError: the state is invalid, or of another scene or layout.
             ResetNeeded: a dict or a state was given, and no episode is running.
         """
         if not isinstance(state, Snapshot):
@@ -262,7 +263,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
 
 
 def _autoreset_mode(mode: Any) -> AutoresetMode:
-    """Return an autoreset mode given as itself or by its value; InputError if it is not offered."""
+    """Return the `AutoresetMode` of a mode or its value; InputError if it is not supported."""
     value = mode.value if isinstance(mode, AutoresetMode) else mode
     offered = (AutoresetMode.NEXT_STEP.value, AutoresetMode.SAME_STEP.value)
     if isinstance(value, str) and value == AutoresetMode.DISABLED.value:

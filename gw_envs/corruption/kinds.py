@@ -1,4 +1,4 @@
-"""Corrupts observations as failing sensors do: one table of pure functions over batches.
+"""Corrupt observations as failing sensors do: one table of pure functions over batches.
 
 Severity lies in [0, 1]: 0 changes nothing, to the bit; 1 is the worst of its kind. The random
 numbers are drawn beforehand, so that a fault can stay the same for a whole episode, and the same
@@ -21,8 +21,9 @@ class NoiseSpec(NamedTuple):
     """The random numbers that a kind needs for one row: float32, uniform in [0, 1) or normal."""
 
     numbers: int = 0
+    """How many numbers it needs."""
     per_entry: bool = False
-    """Whether each entry of the row needs so many numbers, or the whole row."""
+    """Whether `numbers` counts for each entry of the row, or for the row as a whole."""
     normal: bool = False
     """Whether the numbers are standard normal."""
 
@@ -44,14 +45,15 @@ class Kind(NamedTuple):
     """One way in which a sensor can fail."""
 
     apply: Callable[..., NDArray]
-    """(rows (N, ...), severity (N, 1, ...) float32 above 0, noise) -> rows of the same shape and
-    dtype."""
+    """Function of rows (N, ...), severity (N, 1, ...) float32 above 0, and noise, to rows of the same
+    shape and dtype."""
     noise: NoiseSpec = NoiseSpec()
     other: Literal["previous", "others"] | None = None
-    """The fourth argument of `apply`, (N, ...): the sensor's previous output, or another scene."""
+    """Fourth argument of `apply`, (N, ...), if any: the sensor's last output, or other scenes."""
 
 
 def _mix(rows: NDArray, other: NDArray, severity: NDArray) -> NDArray:
+    """Blend `rows` with the share `severity` of `other`."""
     return (1 - severity) * rows + severity * other
 
 
@@ -62,7 +64,7 @@ def _pixels(values: NDArray) -> NDArray[np.uint8]:
 
 
 def substitute(rows: NDArray, severity: NDArray, noise: NDArray, other: NDArray) -> NDArray:
-    """Show another observation as a whole with probability `severity`."""
+    """Replace the whole observation by another one with probability `severity`."""
     return np.where(noise[:, 0].reshape(severity.shape) < severity, other, rows)
 
 
@@ -72,7 +74,7 @@ def blackout(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
 
 
 def image_noise(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Fade into Gaussian noise around middle gray, of half the range: nothing else at 1."""
+    """Fade into Gaussian noise around middle gray, as wide as half the range: only noise at 1."""
     return _pixels(_mix(rows, 127.5 + 127.5 * noise[:, 0], severity))
 
 
@@ -105,7 +107,7 @@ def occlusion(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
 
 
 def color_cast(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Cast light of one pure hue: only its shades remain at 1."""
+    """Cast light of one pure hue: at 1, only shades of it remain."""
     sextant = (6 * noise + np.array([0, 4, 2], np.float32)) % 6
     tint = np.clip(np.abs(sextant - 3) - 1, 0, 1)[:, None, None]  # hue -> (N, 1, 1, 3)
     gray = rows @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -113,39 +115,39 @@ def color_cast(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
 
 
 def attribute_noise(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Fade into standard normal noise, clipped to [-1, 1]: nothing else at 1."""
+    """Fade into standard normal noise, clipped to [-1, 1]: only noise at 1."""
     return np.clip(_mix(rows, noise[:, 0], severity), -1, 1)
 
 
 def drop_entries(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Read 0 in each entry with probability `severity`."""
+    """Set each entry to 0 with probability `severity`."""
     return np.where(noise[:, 0] < severity, np.float32(0), rows)
 
 
 def bias(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Add to each entry an offset uniform in plus or minus 2 `severity`, clipped to [-1, 1]."""
+    """Add a uniform offset of at most 2 `severity` to each entry, clipped to [-1, 1]."""
     return np.clip(rows + severity * (4 * noise[:, 0] - 2), -1, 1)
 
 
 def drop_words(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Drop each word or sign with probability `severity`, and close the gaps."""
-    kept = (rows != PAD) & (noise[:, 0] >= severity)
-    order = np.argsort(~kept, axis=1, kind="stable")
-    return np.take_along_axis(np.where(kept, rows, PAD), order, 1)
+    """Drop each word or punctuation mark with probability `severity`, and close the gaps."""
+    keep = (rows != PAD) & (noise[:, 0] >= severity)
+    order = np.argsort(~keep, axis=1, kind="stable")
+    return np.take_along_axis(np.where(keep, rows, PAD), order, 1)
 
 
 def replace_words(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Replace each word or sign, with probability `severity`, by any other of the vocabulary."""
+    """Replace each word or punctuation mark by a different one with probability `severity`."""
     words = END + 1 + pick(noise[:, 1], len(VOCABULARY) - END - 2)
     words += words >= rows  # never the same
     return np.where((rows != PAD) & (noise[:, 0] < severity), words, rows)
 
 
 def shuffle_words(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
-    """Shuffle those words and signs that are chosen with probability `severity` each."""
-    moved = (rows != PAD) & (noise[:, 0] < severity)
-    places = np.argsort(~moved, axis=1, kind="stable")
-    order = np.argsort(np.where(moved, noise[:, 1], 1), axis=1, kind="stable")
+    """Choose each word or punctuation mark with probability `severity`, and shuffle the chosen."""
+    moves = (rows != PAD) & (noise[:, 0] < severity)
+    places = np.argsort(~moves, axis=1, kind="stable")
+    order = np.argsort(np.where(moves, noise[:, 1], 1), axis=1, kind="stable")
     mixed = np.empty_like(rows)
     np.put_along_axis(mixed, places, np.take_along_axis(rows, order, 1), 1)
     return mixed
@@ -156,8 +158,8 @@ def no_words(rows: NDArray, severity: NDArray, noise: NDArray) -> NDArray:
     return np.where(noise < severity, PAD, rows)
 
 
-_HELD = Kind(substitute, NoiseSpec(1), "previous")
-_ELSEWHERE = Kind(substitute, NoiseSpec(2), "others")
+_SHOW_PREVIOUS = Kind(substitute, NoiseSpec(1), "previous")
+_SHOW_OTHER = Kind(substitute, NoiseSpec(2), "others")
 
 KINDS: dict[str, dict[str, Kind]] = {
     "image": {
@@ -166,22 +168,22 @@ KINDS: dict[str, dict[str, Kind]] = {
         "blur": Kind(blur),
         "occlusion": Kind(occlusion, NoiseSpec(5)),
         "color_cast": Kind(color_cast, NoiseSpec(1)),
-        "frozen": _HELD,
-        "other_scene": _ELSEWHERE,
+        "frozen": _SHOW_PREVIOUS,
+        "other_scene": _SHOW_OTHER,
     },
     "attributes": {
         "noise": Kind(attribute_noise, NoiseSpec(1, per_entry=True, normal=True)),
         "dropped": Kind(drop_entries, NoiseSpec(1, per_entry=True)),
         "bias": Kind(bias, NoiseSpec(1, per_entry=True)),
-        "stale": _HELD,
-        "other_scene": _ELSEWHERE,
+        "stale": _SHOW_PREVIOUS,
+        "other_scene": _SHOW_OTHER,
     },
     "language": {
         "dropped": Kind(drop_words, NoiseSpec(1, per_entry=True)),
         "replaced": Kind(replace_words, NoiseSpec(2, per_entry=True)),
         "shuffled": Kind(shuffle_words, NoiseSpec(2, per_entry=True)),
         "empty": Kind(no_words, NoiseSpec(1)),
-        "other_scene": _ELSEWHERE,
+        "other_scene": _SHOW_OTHER,
     },
 }
 """Every way in which a sensor can fail, by modality and kind."""
@@ -239,7 +241,7 @@ def corrupt(
             (N, L) int64 ids padded with 0. They are not changed.
         severity: in [0, 1], one for all rows or (N,).
         rng: the source of randomness; how much of it is drawn depends on kind and shape alone.
-        previous: what the sensors showed before, shaped as `rows`; needed by "frozen" and "stale".
+        previous: the sensors' last output, shaped as `rows`; needed by "frozen" and "stale".
         others: (M, ...) observations of other scenes for "other_scene"; by default the other rows
             of the batch.
 
@@ -270,7 +272,7 @@ def corrupt(
     if entry.other == "previous":
         if previous is None or previous.shape != rows.shape:
             raise InputError(
-                f"{kind!r} needs `previous`, an array of shape {rows.shape}: what was shown before"
+                f"{kind!r} needs `previous`, the last output, an array of shape {rows.shape}"
             )
         other = previous
     elif entry.other == "others":
@@ -290,7 +292,7 @@ def get_kind(modality: str, kind: str) -> Kind:
 
 
 def check_severity(severity: Any) -> NDArray[np.float32]:
-    """Return severity as float32 of its own shape; InputError unless all of it is in [0, 1]."""
+    """Return severities as float32 of the same shape; InputError unless all are in [0, 1]."""
     try:
         array = np.asarray(severity)
     except (TypeError, ValueError):
@@ -307,7 +309,7 @@ def check_severity(severity: Any) -> NDArray[np.float32]:
 
 
 def check_observations(modality: str, rows: Any, name: str = "rows") -> NDArray:
-    """Return a batch of a modality's observations; InputError if they are of another kind."""
+    """Return a modality's observations; InputError unless dtype, shape and range fit."""
     array = check_rows(modality, check_array(f"`{name}` of {modality}", rows))
     low, high = _RANGES[modality]
     return check_array(f"`{name}` of {modality}", array, low=low, high=high)
@@ -332,7 +334,7 @@ def check_others(modality: str, others: Any, shape: tuple[int, ...]) -> NDArray:
 
 
 def _other_rows(modality: str, rows: NDArray, noise: NDArray, others: NDArray | None) -> NDArray:
-    """Return for each row one of `others`, or any other row of the batch."""
+    """Pick one of `others` for each row, by default another row of the batch."""
     if others is not None:
         return choose_other(noise, others)
     count = len(rows)

@@ -1,4 +1,4 @@
-"""The sensors of running environments: draws which of them fail, and corrupts what they show."""
+"""Draw which sensors of running environments fail, and corrupt their observations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +33,10 @@ Faults = Mapping[str, str | Sequence[str]]
 """The ways to fail: {modality: kind}, or {modality: kinds} of which one is drawn."""
 
 MAX_ROWS = 2**16
-"""The most rows of a `Corruption`, and the most other scenes."""
+"""Largest number of rows of a `Corruption`, and of other scenes."""
 
 OTHER_SCENES = 128
-"""How many other scenes `other_scenes` draws by default."""
+"""Number of other scenes that `other_scenes` draws by default."""
 
 _STREAM = 0xC0
 """Part of every seed drawn here: an environment and its corruption share no random number."""
@@ -56,7 +56,7 @@ def other_scenes(
 
 
 class Corruption:
-    """The sensors of N rows: which of them fail, how and how badly, and what they show instead.
+    """The sensors of N rows. Draws which fail, how and how badly, and corrupts their output.
 
     Row i is a function of its own seed and observations alone, so that N rows seeded `s`, `s + 1`,
     ... equal N single ones to the bit. Severity 0 changes nothing; with a range, each row has a
@@ -81,20 +81,20 @@ class Corruption:
             space: the Dict space of a single observation.
             faults: {modality: kind} or {modality: kinds}; of several kinds one is drawn, each
                 equally likely.
-            severity: in [0, 1], or a range (low, high) from which it is drawn evenly.
+            severity: in [0, 1], or a range (low, high) from which it is drawn uniformly.
             every: "episode" draws the failure and its noise once for a whole episode; "step" draws
                 them for each observation.
-            at_once: how many of the modalities in `faults` fail at the same time, drawn evenly;
-                None for all of them.
-            seed: other seeds corrupt the same episodes differently. Before a `reset` with a seed,
-                every run draws something else, as an environment does.
-            others: {modality: (M, ...)} observations of other scenes, for "other_scene" alone.
+            at_once: how many of the modalities in `faults` fail at the same time, each equally
+                likely; None for all of them.
+            seed: different seeds corrupt the same episodes differently. Until a `reset` with a
+                seed, every run draws other failures, as an environment draws other episodes.
+            others: {modality: (M, ...)} observations of other scenes, needed for "other_scene".
             core: the source of other scenes if `others` is None, see `other_scenes`.
             num_rows: N.
 
         Raises:
             InputError: a modality is unknown or not observed, a kind unknown, severity NaN or
-                outside [0, 1], ...
+                outside [0, 1], or another argument invalid.
         """
         if not isinstance(faults, Mapping) or not faults:
             raise InputError(
@@ -112,10 +112,10 @@ class Corruption:
         self.num_rows = check_whole("num_rows", num_rows, 1, MAX_ROWS)
         self._rngs = [np.random.default_rng() for _ in range(self.num_rows)]
         self._starts = np.ones(self.num_rows, np.bool_)
-        # of each row and modality: its place in the order of failing, its kind, its severity
+        # each row and modality draws its place in the order of failing, its kind and its severity
         self._uniform = np.zeros((self.num_rows, len(faults), 3), np.float32)
         self.severity: dict[str, NDArray[np.float32]] = {}
-        """{modality: (N,)} severity of the present failures; 0 where nothing fails."""
+        """The severity of the present failures, {modality: (N,)}; 0 where nothing fails."""
         self._entries, self._previous, self._noise, self._kind_numbers = {}, {}, {}, {}
         for name, kinds in self.kinds.items():
             entries = [get_kind(name, kind) for kind in kinds]
@@ -221,12 +221,12 @@ class Corruption:
         return corrupted
 
     def some(self, observation: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Corrupt `rows` of an observation of all rows; the others show what they showed before."""
+        """Corrupt `rows` of an observation of all rows; the others repeat their last output."""
         self({name: np.asarray(observation[name])[rows] for name in self.modalities}, rows)
         return {**observation, **{name: rows.copy() for name, rows in self._previous.items()}}
 
     def _checked_copy(self, name: str, rows: Any, count: int) -> NDArray:
-        """Return a copy of `count` observations; InputError if they are not as in the space."""
+        """Return a copy of `count` observations; InputError unless they fit the space."""
         values, blank = np.array(check_array(name, rows)), self._previous[name]
         if values.shape != (count, *blank.shape[1:]) or values.dtype != blank.dtype:
             raise InputError(
@@ -283,6 +283,7 @@ def _needs_others(kinds: Sequence[Kind]) -> bool:
 
 
 def _check_at_once(at_once: Any, most: int) -> int:
+    """Return `at_once` as an int; InputError unless it is a whole number from 1 to `most`."""
     if not is_whole(at_once) or not 1 <= at_once <= most:
         raise InputError(
             f"at_once is {describe(at_once)}: it must be a whole number from 1 to {most}, or None"

@@ -1,4 +1,4 @@
-"""Wrappers that let the sensors of environments fail.
+"""Wrappers that make the sensors of environments fail.
 
 The environment itself is unchanged: its states, rewards, infos (the true `caption` among them) and
 its generator are the same as without the wrapper.
@@ -23,8 +23,8 @@ _ARGUMENTS = ("severity", "every", "at_once", "seed", "others")
 class CorruptObservation(gym.ObservationWrapper, RecordConstructorArgs):
     """One environment whose sensors fail.
 
-    `reset(seed=s)` begins the same corruption as any other wrapper with the same arguments,
-    whatever happened before. `corruption` tells which sensors fail at present.
+    `reset(seed=s)` begins the same corruption in every wrapper with the same arguments, whatever
+    happened before. The attribute `corruption` says which sensors fail at present.
     """
 
     def __init__(self, env: gym.Env, faults: Faults, **arguments: Any) -> None:
@@ -49,12 +49,12 @@ class CorruptObservation(gym.ObservationWrapper, RecordConstructorArgs):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begin an episode and its corruption; the same seed gives the same of both."""
+        """Begin an episode and its corruption; a seed determines both."""
         self.corruption.reset(seed)
         return super().reset(seed=seed, options=options)
 
     def observation(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one observation as the sensors show it."""
+        """Return an observation as the failing sensors show it."""
         batch = {name: observation[name][None] for name in self.corruption.modalities}
         faulty = self.corruption(batch)
         return {**observation, **{name: rows[0] for name, rows in faulty.items()}}
@@ -63,17 +63,17 @@ class CorruptObservation(gym.ObservationWrapper, RecordConstructorArgs):
 class CorruptVectorObservation(VectorWrapper):
     """N environments whose sensors fail.
 
-    Row i equals a `CorruptObservation` that is seeded alike, to the bit.
+    Row i equals a `CorruptObservation` with the same seed, to the bit.
     """
 
     def __init__(self, env: VectorEnv, faults: Faults, **arguments: Any) -> None:
-        """Wrap a vector environment that resets in the step that ends an episode or in the next.
+        """Wrap a vector environment whose autoreset mode is NEXT_STEP or SAME_STEP.
 
         Args:
-            env: a native one, or Gymnasium's own, with Dict observations.
+            env: one of `gw_envs` or of Gymnasium, with Dict observations.
             faults: as for `Corruption`.
-            arguments: as for `CorruptObservation`; Gymnasium's own environments need `others` for
-                the kind "other_scene".
+            arguments: as for `CorruptObservation`; Gymnasium's vector environments need `others`
+                for the kind "other_scene".
         """
         if not isinstance(env, VectorEnv):
             raise InputError(f"env is {describe(env)}: give a vector environment")
@@ -95,7 +95,7 @@ class CorruptVectorObservation(VectorWrapper):
 
         An int `seed` gives row i the seed `seed + i`; a list has one for each row.
         """
-        # some environments take the mask out of `options`
+        # read before the reset, as some environments remove the mask from `options`
         mask = options.get("reset_mask") if isinstance(options, Mapping) else None
         observations, info = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         if mask is None:

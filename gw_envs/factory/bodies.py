@@ -1,4 +1,4 @@
-"""Read the bodies of the Factory, described as URDF and OBJ files, as triangles."""
+"""Read the triangles of the Factory's bodies from URDF and OBJ files."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -22,7 +22,7 @@ class Body(NamedTuple):
     """The triangles of a body in its own frame, in the order in which they are drawn."""
 
     vertices: NDArray[np.float32]
-    """(V, 3) distinct corners in metres."""
+    """(V, 3) distinct corners in meters."""
     triangles: NDArray[np.int64]
     """(T, 3) corners of each triangle, counter-clockwise from outside."""
     normals: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Body(NamedTuple):
     colors: NDArray[np.uint8]
     """(T, 3) colors before shading."""
     parts: NDArray[np.int64]
-    """(T,) number of the URDF's visual to which each triangle belongs."""
+    """(T,) number of each triangle's visual in the URDF."""
 
 
 def load_body(path: Path) -> Body:
@@ -61,7 +61,7 @@ def load_body(path: Path) -> Body:
     return Body(
         vertices,
         places.reshape(-1, 3).astype(np.int64),
-        _normalised(np.concatenate(normals)),
+        _unit_normals(np.concatenate(normals)),
         np.array(colors),
         np.array(parts),
     )
@@ -73,17 +73,19 @@ def full_light(color: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _attribute(visual: ElementTree.Element, path: str, name: str) -> str:
+    """Return an attribute of the element at `path` in a visual."""
     element = visual.find(path)
     assert element is not None
     return element.attrib[name]
 
 
 def _numbers(text: str) -> NDArray[np.float64]:
+    """Read numbers separated by spaces."""
     return np.array(text.split(), dtype=np.float64)
 
 
 def _box(size: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Corners (12, 3, 3) and normals (12, 3) of a box around the origin."""
+    """Return corners (12, 3, 3) and normals (12, 3) of a box around the origin."""
     corners, normals = [], []
     for points, triangles, normal in _BOX_SIDES:
         corners += [np.array(points)[list(triangle)] for triangle in triangles]
@@ -92,24 +94,24 @@ def _box(size: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def _mesh(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Corners (T, 3, 3) and normals (T, 3) of an OBJ file of triangles with one normal each."""
-    read: dict[str, list] = {"v": [], "vn": [], "f": []}
+    """Read corners (T, 3, 3) and normals (T, 3) from an OBJ file with one normal per triangle."""
+    entries: dict[str, list] = {"v": [], "vn": [], "f": []}
     for line in path.read_text().splitlines():
         kind, _, rest = line.partition(" ")
         if kind in ("v", "vn"):
-            read[kind].append(_numbers(rest))
+            entries[kind].append(_numbers(rest))
         elif kind == "f":
-            read["f"].append([corner.split("/") for corner in rest.split()])
-    faces = np.array(read["f"], dtype=np.int64) - 1
-    corners = np.array(read["v"], np.float32)[faces[:, :, 0]]
-    return corners, np.array(read["vn"], np.float32)[faces[:, 0, 2]]
+            entries["f"].append([corner.split("/") for corner in rest.split()])
+    faces = np.array(entries["f"], dtype=np.int64) - 1
+    corners = np.array(entries["v"], np.float32)[faces[:, :, 0]]
+    return corners, np.array(entries["vn"], np.float32)[faces[:, 0, 2]]
 
 
-def _normalised(normals: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit_normals(normals: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return unit normals (T, 3).
 
-    TinyRenderer normalises its own normals again for every picture; a few rounds reach the float32
-    numbers at which that changes nothing more.
+    TinyRenderer normalizes its normals again for every picture; eight rounds reach the float32
+    numbers that another one no longer changes.
     """
     for _ in range(8):
         x, y, z = normals.T

@@ -2,7 +2,7 @@
 
 Everything but the table stands still. The camera draws the background once for each layout of the
 landmarks and keeps it with its depth; a frame then costs only the table's triangles. The pictures
-equal those of PyBullet's TinyRenderer, which `render_full` uses for the views that people look at.
+equal those of PyBullet's TinyRenderer, which `render_full` uses for views shown to people.
 """
 
 from collections import OrderedDict
@@ -24,15 +24,15 @@ from gw_envs.factory.state import FARTHEST, LANDMARKS, MOST_TURNED, FactoryState
 PITCH = np.radians(61.0)
 """How far below the horizon the camera looks, in radians; it looks north."""
 DISTANCE = 14.0
-"""Metres from the camera to the point it looks at."""
+"""Meters from the camera to the point it looks at."""
 TARGET = np.array([0.0, 0.17, 0.0])
-"""The point in the middle of the picture: x, y and height in metres."""
+"""The point in the middle of the picture: x, y and height in meters."""
 FIELD_OF_VIEW = np.radians(17.6)
 """Angle across the picture, and from its bottom to its top, in radians."""
 DEPTH_RANGE = (DISTANCE - 4.0, DISTANCE + 4.0)
-"""Nearest and farthest distance that is drawn, in metres."""
+"""Nearest and farthest distance that is drawn, in meters."""
 SHADOW_DEPTH_RANGE = (0.01, 1000.0)
-"""The same with shadows, whose depths are correct only with a near plane close to 0."""
+"""The same range for pictures with shadows, which need a near plane close to 0."""
 LIGHT: dict[str, Any] = {
     "lightDirection": [-3.0, -0.6, 4.5],
     "lightDistance": 18.0,
@@ -45,9 +45,9 @@ LIGHT: dict[str, Any] = {
 SMALLEST, LARGEST = 32, 512
 """Bounds of a picture's side in pixels."""
 CACHE_BYTES = 2**26
-"""Memory that a camera may take to keep the backgrounds of different layouts."""
+"""Memory in bytes that a camera may use for the backgrounds of different layouts."""
 SCENERY = ("floor", *(landmark.name.replace(" ", "_") for landmark in LANDMARKS))
-"""What stands still, in the order in which it is drawn; `assets/factory` describes each."""
+"""The bodies that stand still, in drawing order; `assets/factory` holds their descriptions."""
 
 
 def view_matrix() -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ def project(points: ArrayLike, size: int = 64) -> NDArray[np.float64]:
     """Project points of the floor's frame into a picture of `size` x `size` pixels.
 
     Args:
-        points: (..., 3) x, y and height in metres.
+        points: (..., 3) x, y and height in meters.
         size: the picture's side in pixels.
 
     Returns:
@@ -111,7 +111,7 @@ class FactoryCamera:
 
         Args:
             size: side of the pictures in pixels, 32 to 512; InputError otherwise.
-            layouts: how many layouts of the landmarks to keep a background of, as far as
+            layouts: number of landmark layouts whose backgrounds are kept, as far as
                 `CACHE_BYTES` allows.
         """
         self.size = check_whole("size", size, SMALLEST, LARGEST)
@@ -131,7 +131,7 @@ class FactoryCamera:
             for field in (state.x, state.y, state.rotation)
         )
         if not _can_be_drawn(x, y, rotation, np.ascontiguousarray(state.landmarks)):
-            state.check()  # raises InputError, where drawing would never end
+            state.check()  # raises InputError; drawing them would never end
         colors = np.ascontiguousarray(state.rgb)
         rows_of_layouts: dict[bytes, list[int]] = {}
         for row, landmarks in enumerate(state.landmarks):
@@ -146,19 +146,19 @@ class FactoryCamera:
     def render_full(
         self, state: FactoryState, size: int | None = None, shadow: bool = True
     ) -> NDArray[np.uint8]:
-        """Draw N states with PyBullet, slowly: for people, and as the reference of `render`.
+        """Draw N states with PyBullet, slowly: for people, and as the reference for `render`.
 
         Args:
             state: N states.
             size: side of the pictures in pixels, 32 to 512; the camera's own by default.
-            shadow: whether things throw shadows.
+            shadow: whether bodies cast shadows.
 
         Returns:
             (N, size, size, 3) uint8 RGB, equal to `render` without shadows at the camera's size.
         """
         side = self.size if size is None else check_whole("size", size, SMALLEST, LARGEST)
         state = state.batched()
-        state.check()  # Bullet never returns from numbers far away
+        state.check()  # Bullet never returns from very large numbers
         client = self._load()
         projection = projection_matrix(SHADOW_DEPTH_RANGE if shadow else DEPTH_RANGE)
         pictures = np.empty((len(state), side, side, 3), dtype=np.uint8)
@@ -175,14 +175,14 @@ class FactoryCamera:
             self._client = None
 
     def __reduce__(self) -> tuple[type, tuple[int, int]]:
-        """Copy the settings alone, also into another process."""
+        """Copy or pickle the settings only."""
         return type(self), (self.size, self._most_backgrounds)
 
     def _background(self, layout: bytes) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Draw everything but the table. Returns (size, size, 3) colors and (size, size) depths.
 
         Args:
-            layout: the bytes of (4, 2) float64 centres of the landmarks.
+            layout: the bytes of (4, 2) float64 centers of the landmarks.
         """
         if layout in self._backgrounds:
             self._backgrounds.move_to_end(layout)
@@ -210,7 +210,7 @@ class FactoryCamera:
         return self._client
 
     def _place(self, client: int, state: FactoryState, row: int) -> None:
-        """Move and color what PyBullet draws as `row` of `state` has it."""
+        """Move and color PyBullet's bodies as in `row` of `state`."""
         *landmarks, table = self._bodies[1:]
         for body, (x, y) in zip(landmarks, state.landmarks[row].tolist(), strict=True):
             bullet().resetBasePositionAndOrientation(
@@ -239,11 +239,12 @@ def _photograph(
         physicsClientId=client,
         **LIGHT,
     )
-    # PyBullet returns tuples where it was built without NumPy
+    # PyBullet returns tuples if it was built without NumPy
     return np.asarray(rgba, dtype=np.uint8).reshape(size, size, 4)[..., :3]
 
 
 def _description(name: str) -> Path:
+    """Return the path of the URDF that describes a body."""
     return asset_path(f"factory/{name}.urdf")
 
 
@@ -261,7 +262,7 @@ def scenery() -> tuple[Body, ...]:
 
 @cache
 def optics() -> Optics:
-    """Round the camera and its light to the numbers that the rasteriser takes."""
+    """Return the camera and its light, rounded for the rasteriser."""
     return round_optics(
         view_matrix(),
         projection_matrix(),

@@ -8,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
-from gw_envs.factory.state import LANDMARKS, FactoryState
+from gw_envs.factory.layout import HALVES, LANDMARKS, Landmark
+from gw_envs.factory.state import FactoryState
 from gw_envs.language.color_names import COLOR, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
 
 REACH = 1.5
-"""The grids of places divide [-REACH, REACH] metres evenly on both axes; outer cells go beyond."""
+"""The grids of places divide [-REACH, REACH] meters evenly on both axes; outer cells go beyond."""
 
 NEAR = 0.8
-"""Largest distance in metres from the table's center to a landmark's box that counts as near."""
-
-_EXTENTS = np.array([(landmark.half_width, landmark.half_depth) for landmark in LANDMARKS])
+"""Largest distance in meters from the table's center to a landmark's box that counts as near."""
 
 COARSE = Variant(
     "coarse",
@@ -75,16 +74,15 @@ FINE = fine_grid(
     toward=("in front", "behind"),
 )
 
+
+def _beside(landmark: Landmark, relations: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the wordings of one relation to a landmark, such as `near the cones`."""
+    return tuple(f"{relation} the {landmark.name}" for relation in relations)
+
+
 BESIDE = Variant(
     "landmark",
-    tuple(
-        (
-            f"close to the {landmark.name}",
-            f"near the {landmark.name}",
-            f"next to the {landmark.name}",
-        )
-        for landmark in LANDMARKS
-    ),
+    tuple(_beside(landmark, ("close to", "near", "next to")) for landmark in LANDMARKS),
 )
 
 _SIDES = (
@@ -96,20 +94,16 @@ _SIDES = (
 
 SIDE = Variant(
     "landmark side",
-    tuple(
-        tuple(f"{side} the {landmark.name}" for side in sides)
-        for landmark in LANDMARKS
-        for sides in _SIDES
-    ),
+    tuple(_beside(landmark, side) for landmark in LANDMARKS for side in _SIDES),
 )
 
 
 @compiled()
-def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
+def _relation(x, y, centers, extents, near):  # pragma: no cover - compiled
     """Return the nearest landmark and the table's side of it, 4 * landmark + side, or -1."""
     relation, closest = -1, near
-    for k in range(len(centres)):
-        across, along = x - centres[k, 0], y - centres[k, 1]
+    for k in range(len(centers)):
+        across, along = x - centers[k, 0], y - centers[k, 1]
         gap_x, gap_y = max(abs(across) - extents[k, 0], 0.0), max(abs(along) - extents[k, 1], 0.0)
         distance = np.sqrt(gap_x * gap_x + gap_y * gap_y)
         if distance <= closest:
@@ -122,7 +116,7 @@ def _relation(x, y, centres, extents, near):  # pragma: no cover - compiled
 def _classify(
     x, y, rotation, rgb, landmarks, extents, values, reach, near
 ):  # pragma: no cover - compiled
-    """Return `meanings`, a row for each scene."""
+    """Return the (N, 7) indices of `meanings`."""
     columns = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
         columns[n, 0] = nearest(
@@ -139,10 +133,10 @@ def _classify(
 
 
 def meanings(state: FactoryState) -> NDArray[np.int64]:
-    """Return what captions can say of N scenes, as indices.
+    """Return the meanings that captions can state about N scenes, (N, 7) int64 indices.
 
-    The columns of the (N, 7) int64 are color, coarse and fine place, landmark and its side (-1 if
-    none is near), coarse and fine direction.
+    The columns are color, coarse and fine place, landmark and its side (-1 if none is near), coarse
+    and fine direction.
     """
     return _classify(
         np.ascontiguousarray(state.x, dtype=np.float64),
@@ -150,7 +144,7 @@ def meanings(state: FactoryState) -> NDArray[np.int64]:
         np.ascontiguousarray(state.rotation, dtype=np.float64),
         np.ascontiguousarray(state.rgb),
         np.ascontiguousarray(state.landmarks, dtype=np.float64),
-        _EXTENTS,
+        HALVES,
         palette(),
         REACH,
         NEAR,
@@ -186,4 +180,4 @@ GRAMMAR = Grammar(
     ),
     meanings=meanings,
 )
-"""Every caption of the Factory."""
+"""The grammar of all captions of the Factory."""

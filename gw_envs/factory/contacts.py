@@ -1,8 +1,8 @@
-"""Bring Bullet's memory of contacts to where it was, by repeating the steps that made it.
+"""Restore Bullet's contacts by repeating the steps that made them.
 
-Bullet keeps contacts from one step to the next, and what it solves depends on them; they can
-neither be read nor written. A table that stands clear of every obstacle has none. So a world in
-which the last steps since then are repeated is equal to the bit to the one that made them first.
+Bullet carries contacts over from one step to the next, and its results depend on them, but they can
+neither be read nor written. A table that stands clear of every obstacle has none. So a new world
+that repeats all steps since then equals the first one to the bit.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ Moves = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 """The steps of one table: the pose (3,) in which each began, and its velocity (3,)."""
 
 CLEAR = 0.1
-"""Metres between bounding boxes beyond which Bullet has no contact; its margins are 4 cm."""
+"""Meters between bounding boxes beyond which Bullet has no contact; its margins are 4 cm."""
 
 MOST_STEPS = 512
-"""Steps after which a history forgets what it does not need."""
+"""Number of steps after which a history drops those it no longer needs."""
 
 
 class ContactHistory:
-    """The steps of N tables, as far as their contacts depend on them."""
+    """The steps of N tables on which their contacts depend."""
 
     def __init__(self, rows: int) -> None:
         """Begin with `rows` tables that have made no step."""
@@ -49,25 +49,25 @@ class ContactHistory:
         self._steps.append((state, velocities, rows))
 
     def moves(self, row: int, pose: NDArray[np.float64], landmarks: NDArray[np.float64]) -> Moves:
-        """Return the last moves of a row, from the one on that began clear of everything.
+        """Return the moves of a row since its table last stood clear of everything.
 
         Args:
             row: the number of the row.
-            pose: (3,) where its table is now; if it is clear, no move is needed.
+            pose: (3,) where its table is now; if it is clear, there are no moves to return.
             landmarks: (4, 2) centers of the landmarks.
         """
         moves = list(self._older[row])
         for state, velocities, rows in self._steps[self._first[row] :]:
             if rows is None or row in rows:
-                begun = np.array([state.x[row], state.y[row], state.rotation[row]])
-                moves.append((begun, velocities[row]))
-        gaps = box_gaps(np.stack([*(begun for begun, _ in moves), pose]), landmarks)
+                start = np.array([state.x[row], state.y[row], state.rotation[row]])
+                moves.append((start, velocities[row]))
+        gaps = box_gaps(np.stack([*(start for start, _ in moves), pose]), landmarks)
         clear = np.flatnonzero(gaps > CLEAR)
         return moves[clear[-1] :] if len(clear) else moves
 
 
 def repeat(simulation: FactorySimulation, pose: NDArray, landmarks: NDArray, moves: Moves) -> None:
-    """Rebuild a world in which a table stands at `pose` (3,) after `moves`."""
+    """Rebuild the world in which the table stands at `pose` (3,) after `moves`."""
     simulation.reset(moves[0][0] if moves else pose, landmarks)
     for _, velocity in moves:
         simulation.step(velocity)

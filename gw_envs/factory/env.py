@@ -22,17 +22,17 @@ from gw_envs.vector_env import GWVectorEnv
 TASK = Task(
     goal=(0.0, 0.0, 0.0), tolerance=0.15, angle_tolerance=np.pi / 16, step=0.1, turn=np.pi / 16
 )
-"""The goal in the middle of the floor, and what one action does, in metres and radians."""
+"""The goal in the middle of the floor, and the step and turn of an action; meters and radians."""
 
 FULL_SPEED = np.array([TASK.step, TASK.step, TASK.turn]) / STEP_SECONDS
-"""(3,) fastest velocity along x and y in metres a second, and about the vertical in radians."""
+"""Velocity at full speed, (3,): meters a second along x and y, radians a second of turn."""
 
 DEEPEST = 0.05
-"""Metres by which a given table may overlap an obstacle; the physics pushes it out gently."""
+"""Meters by which a user's table may overlap an obstacle; the physics pushes it out gently."""
 
 
 class FactoryCore(Core[FactoryState]):
-    """N Factory scenes, each with a physics of its own; one camera looks at all of them in turn."""
+    """N Factory scenes, each with its own simulation; one camera draws them all."""
 
     scene = SCENES["factory"]
     task = TASK
@@ -92,7 +92,7 @@ class FactoryCore(Core[FactoryState]):
         return collided
 
     def _simulation(self, row: int) -> FactorySimulation:
-        """Return the physics of a row, rebuilt if it is not where the row's scene is."""
+        """Return the simulation of a row, rebuilt first if it is outdated."""
         if not self._simulations:
             self._simulations = [FactorySimulation() for _ in range(self.num_envs)]
         if row in self._outdated:
@@ -143,18 +143,18 @@ class FactoryEnv(GWEnv):
     ## Description
     The Factory scene of Devillers, Maytié and VanRullen (arXiv 2306.15711) with the task of Maytié,
     Devillers, Arnold and VanRullen (arXiv 2403.04588), simulated in Bullet. The floor is 4 x 4
-    metres, seen by a fixed camera; x grows to the right, y towards the back wall. Shelves, cones,
+    meters, seen by a fixed camera; x grows to the right, y towards the back wall. Shelves, cones,
     crates and a docking station stand on it. The table is driven by velocities; walls and landmarks
     stop it, and it can neither tip nor climb.
 
     ## Observation
-    A Dict of the modalities asked for:
+    A Dict of the chosen modalities:
     - `image`: (64, 64, 3) uint8, or any `image_size` of 32 to 512.
     - `attributes`: (7,) float32 in [-1, 1]: x, y, cosine and sine of the rotation, red, green,
       blue; with `layout="random"` (15,): the landmarks' x and y follow, in the order shelves,
       cones, crates, docking station.
     - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`
-      (Gymnasium's `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
+      (Gymnasium's `AsyncVectorEnv` passes sentences only with `shared_memory=False`).
 
     ## Actions
     One step lasts 0.2 s.
@@ -164,7 +164,7 @@ class FactoryEnv(GWEnv):
     counter-clockwise in units of pi/16 a step (0.98 rad/s).
 
     ## Reward
-    Let d be the distance in metres from the table's center to the middle of the floor, and a the
+    Let d be the distance in meters from the table's center to the middle of the floor, and a the
     absolute angle in radians from facing the back wall. A step earns the progress in d over 0.1,
     plus 10/pi times the progress in a, minus 0.05, plus 5 on success (d <= 0.15 and a <= pi/16).
 
@@ -173,20 +173,20 @@ class FactoryEnv(GWEnv):
     `gym.make`).
 
     ## Info
-    `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, where
+    `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, if
     language is observed.
 
     ## Reset
     Position uniform where the table stands free, rotation uniform, color uniform in HLS.
-    `layout="fixed"` has the landmarks where the shipped models know them; `layout="random"` draws
-    their places, never overlapping, the goal always within reach.
+    `layout="fixed"` puts the landmarks where the shipped models learned them; `layout="random"`
+    draws places that do not overlap and leave a path to the goal.
     `reset(options={"state": {"x": 0.5, "y": -0.5}})` fixes some of the values `x`, `y`, `rotation`,
     `rgb`, `landmarks` and `wording_seed`, or all; a table inside a wall or a landmark is refused.
 
     ## Branching
-    `env.unwrapped.get_state()` and `set_state(state)` go back to where an episode was, contacts
-    included; copies by `copy.deepcopy` and `pickle` go on as the original does. A copy makes a
-    physics of its own when it first moves.
+    `env.unwrapped.get_state()` and `set_state(state)` return to an earlier point of an episode,
+    contacts included; copies made by `copy.deepcopy` or `pickle` continue as the original does. A
+    copy builds its own simulation when it first moves.
 
     ## Playing
     `gymnasium.utils.play.play(env, wait_on_player=True)` with `render_mode="rgb_array"`: w, s, a, d
@@ -201,7 +201,7 @@ class FactoryEnv(GWEnv):
 
 
 class FactoryVectorEnv(GWVectorEnv):
-    """N Factory scenes, one physics each (28 MB), seen as one batch; see `FactoryEnv`."""
+    """N Factory scenes, each with its own simulation (28 MB), as one batch; see `FactoryEnv`."""
 
     core_type = FactoryCore
     metadata = GWVectorEnv.metadata_for(FactoryEnv)

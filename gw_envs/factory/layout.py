@@ -1,6 +1,6 @@
-"""The places of things on the floor, and where they may stand: pure functions of poses and boxes.
+"""Place the table and the landmarks on the floor, and measure the gaps between them.
 
-x grows to the right and y away from the camera, both in metres from the middle of the floor. Angles
+x grows to the right and y away from the camera, both in meters from the middle of the floor. Angles
 are in radians.
 """
 
@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 FLOOR = 2.0
-"""Half the side of the floor in metres: x and y run from -FLOOR to FLOOR."""
+"""Half the side of the floor in meters: x and y run from -FLOOR to FLOOR."""
 
 TABLE = (0.5, 0.35)
-"""Half the table's width (along its front) and half its depth (towards its front) in metres."""
+"""Half the table's width (along its front) and half its depth (towards its front) in meters."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Landmark:
 
     name: str
     half_width: float
-    """Half the extent along x in metres."""
+    """Half the extent along x in meters."""
     half_depth: float
-    """Half the extent along y in metres."""
+    """Half the extent along y in meters."""
     x: float
-    """Center in the fixed layout, metres."""
+    """Center in the fixed layout, meters."""
     y: float
-    """Center in the fixed layout, metres."""
+    """Center in the fixed layout, meters."""
 
 
 LANDMARKS = (
@@ -42,25 +42,25 @@ LANDMARKS = (
 """The landmarks, in the order of `FactoryState.landmarks`."""
 
 FIXED_LAYOUT = np.array([(landmark.x, landmark.y) for landmark in LANDMARKS])
-"""(4, 2) centers of the landmarks in the layout 'fixed', the published one."""
+"""Centers of the landmarks in the published layout 'fixed', (4, 2)."""
 
 HALVES = np.array([(landmark.half_width, landmark.half_depth) for landmark in LANDMARKS])
-"""(4, 2) half extents of the landmarks along x and y."""
+"""Half extents of the landmarks along x and y, (4, 2)."""
 
 CLEARANCE = 0.05
-"""Smallest distance between things in a sampled scene, in metres."""
+"""Smallest distance between things in a sampled scene, in meters."""
 
 GOAL_RADIUS = 0.75
-"""Radius of the disc around the middle of the floor that random landmarks leave free, in metres."""
+"""Radius of the disc around the middle of the floor that random landmarks leave free, in meters."""
 
 TURNING_RADIUS = float(np.hypot(*TABLE)) + 0.025
-"""Radius in metres within which the table turns, with a margin for the simulation."""
+"""Radius in meters of the disc in which the table can turn, with a margin for the simulation."""
 
 CELL = 0.05
-"""Side of the cells in which a way to the goal is searched, in metres."""
+"""Side in meters of the cells in which a path to the goal is searched."""
 
 MOST_ROWS = 20_000
-"""Most scenes that are proposed at a time."""
+"""Largest number of scenes proposed at a time."""
 
 _CELL_CENTERS = np.arange(-FLOOR + CELL / 2, FLOOR, CELL)
 
@@ -93,7 +93,7 @@ def gaps(
 
 
 def wall_gaps(poses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (...,) distances of poses (..., 3) to the nearest wall, negative inside of it."""
+    """Return (...,) distances of poses (..., 3) to the nearest wall, negative in a wall."""
     half_width, half_depth = TABLE
     c, s = np.abs(np.cos(poses[..., 2])), np.abs(np.sin(poses[..., 2]))
     beside = FLOOR - np.abs(poses[..., 0]) - (c * half_width + s * half_depth)
@@ -161,8 +161,8 @@ def open_cells(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
 def can_reach_goal(pose: NDArray[np.float64], landmarks: NDArray[np.float64]) -> bool:
     """Tell whether a table at a pose (3,) among (4, 2) landmarks can certainly reach the goal.
 
-    The way leads through cells that share a side and in which the table has room to turn, so that
-    it can follow the way in any orientation. A way through which it must squeeze does not count.
+    The path runs through adjacent cells in which the table has room to turn, so that it can follow
+    the path in any orientation. Narrower paths do not count.
     """
     column, row = np.floor((pose[:2] + FLOOR) / CELL).astype(int)
     regions, _ = ndimage.label(open_cells(landmarks))
@@ -179,11 +179,11 @@ def draw(
     """Draw rows by rejection sampling.
 
     Args:
-        count: how many rows.
-        tries: about how many proposals it takes to find one. It matters to speed, and to which
-            numbers a generator gives.
-        propose: returns as many rows as it is asked for.
-        accept: returns which of these rows count, as a mask or as indices.
+        count: number of rows.
+        tries: about how many proposals it takes to find one. It affects the speed, and which
+            numbers are drawn from a generator.
+        propose: function from a number of rows to as many rows.
+        accept: function from these rows to the accepted ones, as a mask or as indices.
 
     Returns:
         The first `count` rows that were accepted.
@@ -215,7 +215,7 @@ def fixed_scenes(
 def random_scenes(
     rng: np.random.Generator, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw (count, 3) poses and (count, 4, 2) landmarks, clear and with a way to the goal."""
+    """Draw (count, 3) poses and (count, 4, 2) landmarks, clear and with a path to the goal."""
 
     def propose(rows: int) -> NDArray[np.float64]:
         landmarks = (2 * rng.random((rows, len(LANDMARKS), 2)) - 1) * (FLOOR - HALVES)

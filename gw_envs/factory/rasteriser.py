@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from gw_envs.compiled import compiled
 
 SMALLEST_AREA = 1e-2
-"""Twice the area in square pixels up to which a triangle is not drawn."""
+"""Twice the area, in square pixels, of the largest triangle that is not drawn."""
 SHADE_MARGIN = np.float32(1e-3)
-"""More levels than rounding moves the shade from one pixel of a triangle to another."""
+"""Bound, in color levels, on how much rounding varies the shade within a triangle."""
 
 
 class Optics(NamedTuple):
@@ -28,13 +28,13 @@ class Optics(NamedTuple):
     to_clip: NDArray[np.float32]
     """(4, 4) from the camera's frame to clip space."""
     eye: NDArray[np.float32]
-    """(3,) where the camera stands, in metres."""
+    """(3,) where the camera stands, in meters."""
     light: NDArray[np.float32]
     """(3,) unit vector towards the light."""
     ambient: np.float32
-    """Share of a color that is seen without the light."""
+    """Share of a color that is visible without the light."""
     diffuse: np.float32
-    """Share of a color that the light adds where it falls straight on a triangle."""
+    """Share of a color that the light adds if it is perpendicular to a triangle."""
     farthest: np.float32
     """Depth of a pixel on which nothing is drawn; depths grow towards the camera."""
 
@@ -52,8 +52,8 @@ def round_optics(
         view: (4, 4) from the floor's frame to the camera's.
         projection: (4, 4) from the camera's frame to clip space.
         light: (3,) direction towards the light, of any length.
-        ambient: share of a color that is seen without the light.
-        diffuse: share that the light adds where it falls straight on a triangle.
+        ambient: share of a color that is visible without the light.
+        diffuse: share that the light adds if it is perpendicular to a triangle.
     """
     direction = np.array(light, np.float32).astype(np.float64)
     towards = direction * (1.0 / np.sqrt((direction * direction).sum()))
@@ -77,12 +77,12 @@ def draw(
     """Draw one body into pictures that hold their background.
 
     Args:
-        pictures: (N, S, S, 3) uint8, of which `rows` are drawn into.
+        pictures: (N, S, S, 3) uint8; only `rows` are drawn into.
         rows: (R,) int64 numbers of pictures that share a background.
         background_depth: (S, S) float32 depths of the background, left unchanged.
         body: the `Body`.
         optics: the `Optics`.
-        x, y: (N,) float64 places of the body on the floor, in metres.
+        x, y: (N,) float64 places of the body on the floor, in meters.
         rotation: (N,) float64 radians counter-clockwise.
         rgb: (N, 3) uint8 colors of the body's first part.
     """
@@ -109,7 +109,7 @@ def draw_body(picture, depth, body, colors, optics, x, y, rotation):  # pragma: 
         body: the `Body`.
         colors: (T, 3) uint8 colors of its triangles before shading.
         optics: the `Optics`.
-        x, y: place on the floor in metres.
+        x, y: place on the floor in meters.
         rotation: radians counter-clockwise.
     """
     half = rotation / 2
@@ -131,7 +131,7 @@ def draw_body(picture, depth, body, colors, optics, x, y, rotation):  # pragma: 
 
 @compiled(error_model="numpy")
 def _product(left, right):  # pragma: no cover - compiled
-    """(4, 4) float32 product of two matrices."""
+    """Return the (4, 4) float32 product of two matrices."""
     result = np.empty((4, 4), np.float32)
     for i in range(4):
         for j in range(4):
@@ -206,7 +206,7 @@ def _shade(levels, color, shine, ambient):  # pragma: no cover - compiled
 
 @compiled(error_model="numpy")
 def _span(x, y, bx, by, cx, cy, area, left, right):  # pragma: no cover - compiled
-    """Narrow a line to the columns inside a triangle, and at most one more at either end."""
+    """Return the first and last column of a line in a triangle, each at most one too far out."""
     first, last = float(left), float(right)
     sign = 1.0 if area > 0 else -1.0
     of_b, of_c = sign * (x * cy - cx * y), sign * (bx * y - x * by)

@@ -22,19 +22,19 @@ from gw_envs.factory.state import FLOOR, LANDMARKS, MOST_TURNED, TABLE
 STEP_SECONDS = 0.2
 """Simulated seconds in one step."""
 SUBSTEPS = 10
-"""Ticks of the simulation in one step: at full speed a corner moves 2 cm a tick."""
+"""Simulation ticks in one step: at full speed a corner moves 2 cm in each."""
 RUBBER = 0.015
-"""Metres by which obstacles are thicker than they look, because a corner sinks in a little."""
+"""Meters by which obstacles are thicker than they look, because a corner sinks in a little."""
 MASSES = (0.1, 0.1, 10.0)
 """Kilograms of the slide along x, of the slide along y, and of the table."""
 MOTOR_LIMITS = (120.0, 120.0, 20.0)
-"""Largest forces of the motors: newtons along x and y, newton metres about the vertical."""
+"""Largest forces of the motors: newtons along x and y, newton meters about the vertical."""
 FRICTION = 0.2
 """Coefficient of the table's sides; Bullet multiplies it with the obstacles' 0.5."""
 STOPPED = 1e-6
-"""Metres or radians by which a free step may miss the pose that was asked for."""
+"""Meters or radians by which an unobstructed step may miss its target pose."""
 HEIGHT = 0.2
-"""Half the height of every body in metres; all motion is horizontal."""
+"""Half the height of every body in meters; all motion is horizontal."""
 SOLVER = {
     "fixedTimeStep": STEP_SECONDS / SUBSTEPS,
     "numSolverIterations": 10,
@@ -42,17 +42,18 @@ SOLVER = {
     "contactERP": 0.4,
     "deterministicOverlappingPairs": 1,
 }
+"""The parameters of Bullet's solver."""
 
 JOINTS = (0, 1, 2)
 TURN = 2 * np.pi
 UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 ORIGIN = (0.0, 0.0, 0.0)
-_THICK = 0.5  # half the thickness of the walls, metres
+_HALF_THICKNESS = 0.5  # of the walls, in meters
 _WALLS = (
-    ((FLOOR + _THICK, 0.0), (_THICK, FLOOR)),
-    ((-FLOOR - _THICK, 0.0), (_THICK, FLOOR)),
-    ((0.0, FLOOR + _THICK), (FLOOR, _THICK)),
-    ((0.0, -FLOOR - _THICK), (FLOOR, _THICK)),
+    ((FLOOR + _HALF_THICKNESS, 0.0), (_HALF_THICKNESS, FLOOR)),
+    ((-FLOOR - _HALF_THICKNESS, 0.0), (_HALF_THICKNESS, FLOOR)),
+    ((0.0, FLOOR + _HALF_THICKNESS), (FLOOR, _HALF_THICKNESS)),
+    ((0.0, -FLOOR - _HALF_THICKNESS), (FLOOR, _HALF_THICKNESS)),
 )
 _OBSTACLE_HALVES = [half for _, half in _WALLS] + [
     (mark.half_width, mark.half_depth) for mark in LANDMARKS
@@ -88,17 +89,17 @@ def bullet() -> ModuleType:
 def connect(owner: object) -> tuple[int, weakref.finalize]:
     """Open a PyBullet world without a window.
 
-    Returns its number and the function that frees it; the end of `owner` frees it, too. Raises
-    RuntimeError if no more worlds can be opened.
+    Returns its number and the function that frees it, which also runs when `owner` is deleted.
+    Raises RuntimeError if no more worlds can be opened.
 
-    A world takes 28 MB, whatever is in it, because Bullet fills at once what it allocates: 16 MB of
-    buffers for bulk data, 7 MB of pools for 4,096 contacts, 5 MB for a picture of 640 x 480 pixels.
-    PyBullet has no parameter for these sizes. Sharing a world would save memory, but a scene's
-    steps would no longer be equal to the bit to those of the scene alone:
+    Every world takes 28 MB, because Bullet writes to all memory it allocates: 16 MB of buffers for
+    bulk data, 7 MB of pools for 4,096 contacts, 5 MB for a picture of 640 x 480 pixels. PyBullet
+    has no parameter for these sizes. Sharing a world would save memory, but the steps of a scene
+    would no longer equal those of the scene alone to the bit:
 
     - Of 24 scenes in one world, with tables that pass through one another, 16 differed within 60
-      steps, each from when its table first touched two obstacles: a world has one list of contacts,
-      and Bullet solves them in the order of that list.
+      steps, each from the moment its table first touched two obstacles: a world has one list of
+      contacts, and Bullet solves them in the order of that list.
     - Of three scenes that took turns in one world with `saveState` and `restoreState`, one differed
       in half of its steps. Saving also takes as long as several steps.
     """
@@ -113,8 +114,8 @@ def connect(owner: object) -> tuple[int, weakref.finalize]:
 class FactorySimulation:
     """Simulate one scene in a PyBullet world of its own.
 
-    What follows a `reset` depends on its arguments and on the steps alone, to the bit. Every reset
-    builds the world again, because Bullet's cached contacts would otherwise carry over.
+    Results depend only on the arguments of the last `reset` and on the steps since, to the bit.
+    Every reset rebuilds the world, because Bullet's cached contacts would otherwise carry over.
     """
 
     def __init__(self) -> None:
@@ -126,8 +127,8 @@ class FactorySimulation:
         """Put the table at a pose among the landmarks.
 
         Args:
-            pose: (3,) x and y in metres, and the rotation in radians.
-            landmarks: (4, 2) centres in metres.
+            pose: (3,) x and y in meters, and the rotation in radians.
+            landmarks: (4, 2) centers in meters.
 
         Raises:
             InputError: a number is not finite or too large for Bullet, which would never return.
@@ -151,7 +152,7 @@ class FactorySimulation:
         """Drive the table for 0.2 s of simulated time.
 
         Args:
-            velocity: (3,) metres a second along x and y of the floor, and radians a second
+            velocity: (3,) meters a second along x and y of the floor, and radians a second
                 counter-clockwise.
 
         Returns:
@@ -181,9 +182,7 @@ class FactorySimulation:
             for end, start, speed in zip(reached, self._pose, speeds, strict=True)
         ]
         turn = reached[2] % TURN
-        reached[2] = (
-            0.0 if turn == TURN else turn
-        )  # a tiny negative angle rounds up to a whole turn
+        reached[2] = 0.0 if turn == TURN else turn  # tiny negative angles round up to a whole turn
         self._pose = reached
         return np.array(reached), max(missed) > STOPPED
 
@@ -194,7 +193,7 @@ class FactorySimulation:
             self._client = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is copied or pickled; TypeError while a world is open."""
+        """Return the attributes to copy or pickle; TypeError while a world is open."""
         if self._client is not None:
             raise TypeError(
                 "a running simulation cannot be copied or pickled: "
@@ -205,11 +204,11 @@ class FactorySimulation:
     def _add_obstacles(self, landmarks: list[list[float]]) -> None:
         """Add the walls and landmarks as one body that does not move."""
         pybullet, client = bullet(), self._client
-        centres = [(*centre, 0.0) for centre, _ in _WALLS] + [(x, y, 0.0) for x, y in landmarks]
+        centers = [(*center, 0.0) for center, _ in _WALLS] + [(x, y, 0.0) for x, y in landmarks]
         shape = pybullet.createCollisionShapeArray(
-            [pybullet.GEOM_BOX] * len(centres),
+            [pybullet.GEOM_BOX] * len(centers),
             halfExtents=_OBSTACLE_EXTENTS,
-            collisionFramePositions=centres,
+            collisionFramePositions=centers,
             physicsClientId=client,
         )
         pybullet.createMultiBody(0, shape, -1, ORIGIN, physicsClientId=client)

@@ -1,4 +1,4 @@
-"""Captions of scenes: written from states, read back as claims, and judged.
+"""Write captions of states, read them back as claims, and judge them by states.
 
 `tokens`, `sentences`, `plain_tokens` and `paraphrases` write captions of states. `parse` reads a
 sentence as claims; `caption_truth` and `captions_true` judge sentences by states. `VOCABULARY`

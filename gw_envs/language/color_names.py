@@ -1,7 +1,7 @@
-"""Names colors: a selection from the XKCD color survey, of which the nearest one is taken.
+"""Name colors by the nearest of a selection from the XKCD color survey.
 
-The survey's values are read from matplotlib when the first caption is written, since importing it
-is slow.
+The survey's values come from matplotlib, which is imported when the first caption is written, since
+the import is slow.
 """
 
 from functools import cache
@@ -35,7 +35,7 @@ gray, light gray, dark gray, silver, slate gray, warm gray, greenish gray, purpl
 """
 
 COLORS = tuple(" ".join(name.split()) for name in _NAMES.split(","))
-"""Every color name; a color is called by the name whose value is nearest to it."""
+"""All color names; a color gets the name whose value is nearest to it."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Decode the captions of scenes that move: a caption changes only once in a few steps."""
+"""Decode the captions of moving scenes, which change only once in a few steps."""
 
 import numpy as np
 from numpy.typing import NDArray

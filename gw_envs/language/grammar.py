@@ -22,7 +22,7 @@ Wordings = tuple[tuple[str, ...], ...]
 
 
 def split(text: str) -> list[str]:
-    """Return the lower-case words of a text; each comma, full stop or other sign stands alone."""
+    """Return the lower-case words of a text; every punctuation mark stands alone."""
     return _WORD.findall(text.lower())
 
 
@@ -37,8 +37,8 @@ class Variant:
 
     name: str
     wordings: Wordings
-    """Wording 0 is the plain one. Wording k of every meaning has the same style, if all meanings
-    have equally many."""
+    """The wordings of each meaning, the plain one first. Wording k of every meaning has the same
+    style, if all meanings have equally many."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Slot:
     name: str
     variants: tuple[Variant, ...]
     preferences: tuple[tuple[str, str], ...]
-    """The granularities to choose from: a variant, and the one that replaces it where it has no
+    """The granularities to choose from, as pairs: a variant, and its replacement where it has no
     meaning."""
 
 
@@ -79,10 +79,11 @@ class Grammar:
     scene: str
     slots: tuple[Slot, ...]
     structures: tuple[str, ...]
-    """Sentences with `{slot}`, or `{a slot}` for a phrase with its article. The first is plain."""
+    """Sentence patterns with `{slot}`, or `{a slot}` for a phrase with its article; the first is
+    the plain one."""
     meanings: Callable[[Any], NDArray]
-    """state -> (N, C) int64, the meaning in each column, which is a variant of a slot; -1 where it
-    has none."""
+    """Function from N scenes to (N, C) int64, their meaning in each column; -1 if there is none. A
+    column is a variant of a slot."""
 
     @cached_property
     def columns(self) -> tuple[tuple[int, str], ...]:
@@ -99,6 +100,7 @@ class Grammar:
         return tuple(tuple(self._items(structure)) for structure in self.structures)
 
     def _items(self, structure: str) -> Iterator[Item]:
+        """Split a structure into its pieces."""
         names = [slot.name for slot in self.slots]
         for with_article, slot, word, sign in _ITEM.findall(structure.lower()):
             if slot:
@@ -118,6 +120,6 @@ class Grammar:
         )
 
     def words(self) -> set[str]:
-        """Return every word and sign of the captions, both articles included."""
+        """Return every word and punctuation mark of the captions, both articles included."""
         fixed = {item.word for items in self.items for item in items if item.word}
         return fixed.union({"a", "an"}, *(split(phrase.text) for phrase in self.phrases))

@@ -1,4 +1,4 @@
-"""Reads sentences as claims about a scene, with a lark parser built from the captions' grammar."""
+"""Read sentences as claims about a scene, with a lark parser built from the captions' grammar."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from gw_envs.language.registry import grammar_of_scene, grammar_of_state
 from gw_envs.language.vocabulary import VOCABULARY
 
 LONGEST_WORD = 40
-"""How many characters of a word that is not understood an error shows."""
+"""Most characters of an unknown word that an error message quotes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def parse(scene: str, sentence: str) -> tuple[Claim, ...]:
     """Read a caption. Returns its claims, one for each slot in the scene's order.
 
     Letter case and spacing do not matter. A sentence outside the scene's grammar raises an
-    InputError that says how far it was understood, what could have followed, and what followed.
+    InputError that quotes the part understood, the words expected next, and the word found.
     """
     grammar = grammar_of_scene(scene)
     _, phrases = read(scene, sentence)
@@ -132,6 +132,7 @@ def lark_grammar(grammar: Grammar) -> str:
 
 
 def _checked_text(sentence: Any) -> str:
+    """Return `sentence`; InputTypeError unless it is text."""
     if not isinstance(sentence, str):
         raise InputTypeError(f"a caption is text, not {type(sentence).__name__}: give a sentence")
     return sentence
@@ -160,7 +161,7 @@ def _symbol(item: Item, grammar: Grammar) -> str:
 
 
 def _pattern(texts: Iterable[str]) -> str:
-    """Return a terminal for any of the texts, the longest first, up to the end of a word."""
+    """Return a terminal that matches any of the texts, the longest first, as whole words."""
     spelled = [" ".join(split(text)) for text in texts]
     longest_first = sorted(spelled, key=lambda text: (-len(text), text))
     return f"/(?:{'|'.join(re.escape(text) for text in longest_first)})(?![^ ])/"
@@ -168,6 +169,7 @@ def _pattern(texts: Iterable[str]) -> str:
 
 @cache
 def _lark(scene: str) -> Lark:
+    """Build the parser of a scene's captions."""
     return Lark(
         lark_grammar(grammar_of_scene(scene)),
         parser="lalr",
@@ -192,7 +194,7 @@ def _phrases(scene: str) -> dict[tuple[str, str], Phrase]:
 
 
 def _complaint(scene: str, text: str, error: UnexpectedInput) -> str:
-    """Return one sentence on where a caption left the grammar."""
+    """Say in one sentence where a caption leaves the grammar."""
     token = getattr(error, "token", None)
     ended = isinstance(token, Token) and token.type == "$END"
     at = len(text) if ended or error.pos_in_stream is None else error.pos_in_stream
@@ -207,7 +209,7 @@ def _complaint(scene: str, text: str, error: UnexpectedInput) -> str:
 
 
 def _options(names: set[str]) -> str:
-    """Return what terminals stand for, in words, slots first."""
+    """Describe terminals in words, slots first."""
     slots = sorted({name.rpartition("SLOT_")[2].lower() for name in names if "SLOT_" in name})
     words = sorted(name.removeprefix("WORD_").lower() for name in names if name.startswith("WORD_"))
     signs = {"COMMA": "a comma", "STOP": "a full stop"}

@@ -46,7 +46,7 @@ def _coarse_direction(number: int) -> tuple[str, ...]:
 
 
 def _fine_direction(number: int) -> tuple[str, ...]:
-    """Return the wordings of one of 16 sectors, in the order of the coarse ones."""
+    """Return the wordings of one of 16 sectors, in the same styles as the coarse ones."""
     first, second = number // 4, (number // 4 + 1) % 4
     vertical, horizontal = (first, second) if first % 2 == 0 else (second, first)
     diagonal = _POINTS[vertical] + _POINTS[horizontal]
@@ -123,9 +123,9 @@ def fine_grid(rows: tuple[str, ...], steps: tuple[str, str], toward: tuple[str, 
 
     Args:
         rows: the wording of each of the seven rows, from the bottom.
-        steps: the words before `the center` for the places under and over it, such as `below` and
+        steps: the words before `the center` for the cells below and above it, such as `below` and
             `above`.
-        toward: the same before `and to the left of the center`.
+        toward: the words between `just` and `and to the left of the center`.
     """
 
     def wordings(row: int, column: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Finds the grammar of a scene or of a state; a scene's modules are imported when first needed."""
+"""Find the grammar of a scene or a state; scenes' modules are imported when first needed."""
 
 from functools import cache
 from typing import Any
@@ -28,4 +28,5 @@ def grammar_of_state(state: Any) -> Grammar:
 
 @cache
 def _load(scene: str) -> Grammar:
+    """Import the grammar of a scene."""
     return get_scene(scene).load("captions", "GRAMMAR")

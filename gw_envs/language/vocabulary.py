@@ -1,4 +1,4 @@
-"""Numbers the words of all captions. One vocabulary serves every scene and every model."""
+"""Number the words of all captions. One vocabulary serves every scene and every model."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from gw_envs.observation import MAX_TOKENS, MAX_VOCABULARY
 from gw_envs.scenes import SCENES
 
 PAD, START, END = 0, 1, 2
-"""Ids that are no words: padding, and two that frame a language model's text, not captions."""
+"""Special ids: padding, and two that frame the text of language models; captions have neither."""
 
 _SPECIAL = ("<pad>", "<start>", "<end>")
-_SIGNS = (",", ".")
+_PUNCTUATION = (",", ".")
 
 
 class Vocabulary:
@@ -67,8 +67,8 @@ class Vocabulary:
         ids = self.ids_of(sentence)
         if len(ids) > MAX_TOKENS:
             raise InputError(
-                f"a caption has at most {MAX_TOKENS} words and signs, this one {len(ids)}: "
-                f"{describe(sentence)}"
+                f"a caption has at most {MAX_TOKENS} words and punctuation marks, this one "
+                f"{len(ids)}: {describe(sentence)}"
             )
         return np.array(ids + [PAD] * (MAX_TOKENS - len(ids)), dtype=np.int64)
 
@@ -99,7 +99,7 @@ class Vocabulary:
         return sentences
 
     def _checked_ids(self, ids: ArrayLike, dimensions: int) -> NDArray[np.int64]:
-        """Return ids as an array of so many dimensions; InputError if they are none."""
+        """Return ids as an array with so many dimensions; InputError if they are no ids."""
         if not isinstance(ids, np.ndarray) or ids.dtype != np.int64 or ids.ndim != dimensions:
             if isinstance(ids, list | tuple) and not ids:  # NumPy would read it as floats
                 ids = np.zeros((0,) * dimensions, np.int64)
@@ -112,20 +112,21 @@ class Vocabulary:
 
     @cached_property
     def _stop(self) -> int:
+        """The id of the full stop."""
         return self.ids["."]
 
     @cached_property
     def _pieces(self) -> list[str]:
-        """What each id adds to a sentence, a space before words; then the same with capitals."""
+        """The text of each id, words with a space before them; then the same texts capitalized."""
         nothing = [""] * len(_SPECIAL)
         words = self.words[len(_SPECIAL) :]
-        plain = [word if word in _SIGNS else f" {word}" for word in words]
-        capitals = [word if word in _SIGNS else f" {word.capitalize()}" for word in words]
+        plain = [word if word in _PUNCTUATION else f" {word}" for word in words]
+        capitals = [word if word in _PUNCTUATION else f" {word.capitalize()}" for word in words]
         return nothing + plain + nothing + capitals
 
     def join(self, words: Iterable[str]) -> str:
-        """Return the text of known or unknown words, written as captions are."""
-        text = "".join(word if word in _SIGNS else f" {word}" for word in words).strip()
+        """Join words, known or not, into text with the spaces and capitals of captions."""
+        text = "".join(word if word in _PUNCTUATION else f" {word}" for word in words).strip()
         return ". ".join(part[:1].upper() + part[1:] for part in text.split(". "))
 
 

@@ -1,7 +1,7 @@
-"""Writes captions of states, as token ids or as sentences.
+"""Write captions of states, as token ids or as sentences.
 
 The structure, granularities and wordings of a caption depend on the state's `wording_seed` alone,
-through a fixed hash: no random generator is touched, and the form stays while the state moves.
+through a fixed hash: no random generator is used, and a moving scene keeps its form of caption.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from gw_envs.language.vocabulary import VOCABULARY
 from gw_envs.observation import MAX_TOKENS
 
 MAX_PARAPHRASES = 10_000
-"""The most forms of a caption that `paraphrases` writes."""
+"""Largest number of forms of a caption that `paraphrases` writes."""
 
 
 class Tables(NamedTuple):
@@ -55,6 +55,7 @@ def _ragged(lists: list) -> NDArray[np.int64]:
 
 
 def _offsets(lengths: list[int]) -> NDArray[np.int64]:
+    """Return where each of several consecutive runs starts, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
@@ -62,8 +63,8 @@ def build_tables(grammar: Grammar) -> Tables:
     """Return the grammar's data in the form that the compiled functions read."""
     most = max(longest(grammar))
     assert most <= MAX_TOKENS, f"captions of {most} tokens exceed {MAX_TOKENS}"
-    wordings = [texts for slot in grammar.slots for v in slot.variants for texts in v.wordings]
     variants = [variant for slot in grammar.slots for variant in slot.variants]
+    wordings = [texts for variant in variants for texts in variant.wordings]
     texts = [phrase.text for phrase in grammar.phrases]
     texts += [f"{article(text)} {text}" for text in texts]
     spelled = [VOCABULARY.ids_of(text) for text in texts]
@@ -111,6 +112,7 @@ def longest(grammar: Grammar) -> list[int]:
 
 @cache
 def _tables(scene_grammar: Grammar) -> Tables:
+    """Build the tables of a grammar once."""
     return build_tables(scene_grammar)
 
 
@@ -154,7 +156,7 @@ def _choose(
 def _write(
     meanings, chosen, width, structures, columns, phrases, starts, ids
 ):  # pragma: no cover - compiled
-    """Return the token rows of the chosen wordings."""
+    """Return the (N, width) token ids of the chosen wordings."""
     count, slots = len(chosen), (chosen.shape[1] - 1) // 2
     tokens = np.zeros((count, width), dtype=np.int64)
     articled = (len(starts) - 1) // 2
@@ -179,6 +181,7 @@ def _write(
 
 
 def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int64]:
+    """Return the choices of each caption from the meanings of its scene; see `choices`."""
     table = _tables(grammar)
     seeds = np.ascontiguousarray(state.wording_seed, dtype=np.int64)
     return _choose(
@@ -193,7 +196,7 @@ def _choices(grammar: Grammar, state: Any, meanings: NDArray) -> NDArray[np.int6
 
 
 def _captions(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[np.int64]:
-    """Return (N, MAX_TOKENS) ids of captions, in plain words or with coarse claims if asked."""
+    """Return (N, MAX_TOKENS) ids of captions, with plain words or coarse claims on request."""
     grammar = grammar_of_state(state)
     state = state.batched()
     table = _tables(grammar)
@@ -217,7 +220,7 @@ def _captions(state: Any, plain: bool = False, coarse: bool = False) -> NDArray[
 
 
 def choices(state: Any) -> NDArray[np.int64]:
-    """Return (N, 1 + 2 S): each caption's structure, the column of each slot, its wording."""
+    """Return (N, 1 + 2 S): each caption's structure, its slots' columns, then their wordings."""
     grammar = grammar_of_state(state)
     state = state.batched()
     return _choices(grammar, state, grammar.meanings(state))
@@ -234,19 +237,19 @@ def tokens(state: Any) -> NDArray[np.int64]:
 def plain_tokens(state: Any, coarse: bool = False) -> NDArray[np.int64]:
     """Write the claims of `tokens(state)` in the plainest words: structure 0 and wording 0.
 
-    Returns (N, MAX_TOKENS) int64 ids. With `coarse`, every slot has its coarsest claim, whichever
-    the caption makes.
+    Returns (N, MAX_TOKENS) int64 ids. With `coarse`, every slot states its coarsest claim,
+    even if the caption is finer.
     """
     return _captions(state, plain=True, coarse=check_flag("coarse", coarse))
 
 
 def paraphrases(state: Any, count: int) -> NDArray[np.int64]:
-    """Write the caption of each state in `count` forms, all of them true; the first is its own.
+    """Write the caption of each state in `count` forms, all of them true; the first is the caption.
 
     Returns (N, count, MAX_TOKENS) int64 ids.
     """
     count = check_whole("count", count, 1, MAX_PARAPHRASES)
-    grammar_of_state(state)  # refuses what is no state
+    grammar_of_state(state)  # raises InputTypeError unless it is a state
     state = state.batched()
     seeds = [state.wording_seed + number * 1_000_003 for number in range(count)]
     return np.stack([tokens(replace(state, wording_seed=seed)) for seed in seeds], 1)

@@ -92,7 +92,7 @@ FINE = fine_grid(
 
 @compiled()
 def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: no cover - compiled
-    """Return `meanings`, a row for each scene."""
+    """Return the (N, 7) indices of `meanings`."""
     columns = np.empty((len(x), 7), dtype=np.int64)
     for n in range(len(x)):
         if not 0 <= shape[n] < 3:
@@ -110,10 +110,9 @@ def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: n
 
 
 def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
-    """Return what captions can say of N scenes, as indices.
+    """Return the meanings that captions can state about N scenes, (N, 7) int64 indices.
 
-    The columns of the (N, 7) int64 are size, color, shape, coarse and fine place, coarse and fine
-    direction.
+    The columns are size, color, shape, coarse and fine place, coarse and fine direction.
     """
     return _classify(
         np.ascontiguousarray(state.shape, dtype=np.int64),
@@ -152,4 +151,4 @@ GRAMMAR = Grammar(
     ),
     meanings=meanings,
 )
-"""Every caption of Simple Shapes."""
+"""The grammar of all captions of Simple Shapes."""

@@ -101,12 +101,12 @@ class SimpleShapesEnv(GWEnv):
     x grows to the right, y upwards.
 
     ## Observation
-    A Dict of the modalities asked for:
+    A Dict of the chosen modalities:
     - `image`: (32, 32, 3) uint8, or any `image_size` of 8 to 1024.
     - `attributes`: (11,) float32: shape (one-hot of diamond, egg, triangle), x, y, size, cosine and
       sine of the rotation, red, green, blue; all but the one-hot scaled to [-1, 1].
     - `language`: (48,) int64 token ids of a caption, or the sentence with `language="text"`
-      (Gymnasium's `AsyncVectorEnv` shows sentences only with `shared_memory=False`).
+      (Gymnasium's `AsyncVectorEnv` passes sentences only with `shared_memory=False`).
 
     ## Actions
     `actions="discrete"`: 0 up, 1 down, 2 left, 3 right (one pixel), 4 turn left, 5 turn right
@@ -125,7 +125,7 @@ class SimpleShapesEnv(GWEnv):
     `gym.make`).
 
     ## Info
-    `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, where
+    `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, if
     language is observed.
 
     ## Reset
@@ -134,8 +134,8 @@ class SimpleShapesEnv(GWEnv):
     `shape`, `x`, `y`, `size`, `rotation`, `rgb` and `wording_seed`, or all.
 
     ## Branching
-    `env.unwrapped.get_state()` and `set_state(state)` go back to where an episode was; copies by
-    `copy.deepcopy` and `pickle` go on as the original does.
+    `env.unwrapped.get_state()` and `set_state(state)` return to an earlier point of an episode;
+    copies made by `copy.deepcopy` or `pickle` continue as the original does.
 
     ## Playing
     `gymnasium.utils.play.play(env, wait_on_player=True)` with `render_mode="rgb_array"`: w, s, a, d

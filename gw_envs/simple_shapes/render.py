@@ -16,10 +16,10 @@ MIN_SIZE, MAX_SIZE = 8, 1024
 """Smallest and largest side of a picture in pixels."""
 
 FARTHEST = 1e6
-"""Coordinates, size and rotation add up to less in every state, unless its arrays were changed."""
+"""Bound of |x| + |y| + |size| + |rotation|; only states changed in place can exceed it."""
 
 EGG_SEGMENTS = 8
-"""Straight pieces of each Bezier arc of the egg: 0.01 pixel from the true arc at 14 pixels."""
+"""Straight pieces of each Bezier arc of the egg; at size 14 they are 0.01 pixel off the arc."""
 
 
 def _bezier(p0: tuple, p1: tuple, p2: tuple, p3: tuple) -> NDArray[np.float64]:
@@ -61,7 +61,7 @@ OUTLINES, LENGTHS = _outlines()
 
 @compiled(inline="always")
 def _add_edge(area, x0, y0, x1, y1):  # pragma: no cover - compiled
-    """Add any edge to `area`, the part beside the picture at its border, in the same rows."""
+    """Add any edge to `area`; parts left or right of the picture move to its border."""
     side = float(area.shape[0])
     if min(x0, x1) >= 0.0 and max(x0, x1) <= side:
         _add_inner_edge(area, x0, y0, x1, y1)

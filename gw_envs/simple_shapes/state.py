@@ -19,19 +19,20 @@ SHAPES = ("diamond", "egg", "triangle")
 """The classes, in the order of their index."""
 
 UNIFORMS = 9
-"""Uniform numbers from which one scene is drawn."""
+"""Number of uniform random numbers that determine one scene."""
 
 FARTHEST = 1000.0
 """Largest coordinate, size (pixels) and rotation (radians) of a state that can be drawn."""
 
-# class, x, y, size, hue, lightness, saturation, wording seed
+# smallest values, and numbers of values, of class, x, y, size, hue, lightness, saturation and
+# wording seed
 _LOW = np.array([0, 7, 7, 7, *HLS_LOW, 0])
 _COUNTS = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1]) + 1 - _LOW
 
 
 @dataclass(frozen=True, eq=False)
 class SimpleShapesState(BatchState):
-    """A batch of N scenes. Ranges are those of sampled scenes; what can be drawn is wider."""
+    """A batch of N scenes. Ranges are those of sampled scenes; other states may exceed them."""
 
     shape: NDArray[np.int64] = field(metadata=column(np.int64, 0, len(SHAPES) - 1))
     """(N,) class index: 0 diamond, 1 egg, 2 triangle."""
@@ -50,12 +51,12 @@ class SimpleShapesState(BatchState):
 
     @classmethod
     def sample(cls, rng: np.random.Generator, count: int = 1) -> Self:
-        """Return `count` scenes of the published distribution; one call draws what many would."""
+        """Return `count` scenes of the published distribution, the same as from `count` calls."""
         return cls.from_uniform(rng.random((count, UNIFORMS)))
 
     @classmethod
     def from_uniform(cls, uniform: NDArray[np.float64]) -> Self:
-        """Return the N scenes that (N, UNIFORMS) uniform numbers in [0, 1) stand for."""
+        """Turn (N, UNIFORMS) uniform numbers in [0, 1) into N scenes."""
         whole = (_LOW + np.floor(uniform[:, :8] * _COUNTS)).astype(np.int64)
         x, y, size = whole[:, 1:4].T.astype(np.float64, order="C")
         rgb, rotation = rgb_from_hls(whole[:, 4:7]), uniform[:, 8] * (2 * np.pi)
