@@ -360,9 +360,8 @@ def _hide(
     limits = np.array([shares.get(name, 0.0) for name in views])
     present = draws >= limits
     empty = ~present.any(1)
-    present[empty, (draws[empty] / limits).argmax(1)] = (
-        True  # one stays in each row, all equally likely
-    )
+    # one stays in each of these rows, all equally likely
+    present[empty, (draws[empty] / limits).argmax(1)] = True
     for column, name in enumerate(views):
         views[name][~present[:, column]] = 0
     return {name: present[:, column].copy() for column, name in enumerate(views)}

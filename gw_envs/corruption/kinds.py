@@ -45,8 +45,8 @@ class Kind(NamedTuple):
     """One way in which a sensor can fail."""
 
     apply: Callable[..., NDArray]
-    """Function of rows (N, ...), severity (N, 1, ...) float32 above 0, and noise, to rows of the same
-    shape and dtype."""
+    """Function of rows (N, ...), severity (N, 1, ...) float32 above 0, and noise. Returns corrupted
+    rows of the same shape and dtype."""
     noise: NoiseSpec = NoiseSpec()
     other: Literal["previous", "others"] | None = None
     """Fourth argument of `apply`, (N, ...), if any: the sensor's last output, or other scenes."""

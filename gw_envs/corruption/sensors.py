@@ -30,7 +30,7 @@ from gw_envs.errors import (
 from gw_envs.observation import check_modalities
 
 Faults = Mapping[str, str | Sequence[str]]
-"""The ways to fail: {modality: kind}, or {modality: kinds} of which one is drawn."""
+"""The ways to fail: {modality: kind}, or {modality: kinds} to draw one from."""
 
 MAX_ROWS = 2**16
 """Largest number of rows of a `Corruption`, and of other scenes."""
@@ -79,7 +79,7 @@ class Corruption:
 
         Args:
             space: the Dict space of a single observation.
-            faults: {modality: kind} or {modality: kinds}; of several kinds one is drawn, each
+            faults: {modality: kind} or {modality: kinds}; of several kinds, one is drawn, all
                 equally likely.
             severity: in [0, 1], or a range (low, high) from which it is drawn uniformly.
             every: "episode" draws the failure and its noise once for a whole episode; "step" draws
@@ -236,7 +236,7 @@ class Corruption:
         return values
 
     def _draw(self, rows: NDArray[np.int64]) -> None:
-        """Draw what happens to `rows`, each from its own generator."""
+        """Draw the failures of `rows`, each from its own generator."""
         for row in rows:
             self._rngs[row].random(dtype=np.float32, out=self._uniform[row])
         order, kinds, severity = np.moveaxis(self._uniform[rows], -1, 0)  # (rows, modalities) each

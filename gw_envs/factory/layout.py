@@ -161,8 +161,8 @@ def open_cells(landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
 def can_reach_goal(pose: NDArray[np.float64], landmarks: NDArray[np.float64]) -> bool:
     """Tell whether a table at a pose (3,) among (4, 2) landmarks can certainly reach the goal.
 
-    The path runs through adjacent cells in which the table has room to turn, so that it can follow
-    the path in any orientation. Narrower paths do not count.
+    The path runs through cells that share a side and in which the table has room to turn, so that
+    it can follow the path in any orientation. Narrower paths do not count.
     """
     column, row = np.floor((pose[:2] + FLOOR) / CELL).astype(int)
     regions, _ = ndimage.label(open_cells(landmarks))

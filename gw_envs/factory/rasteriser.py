@@ -105,7 +105,7 @@ def draw_body(picture, depth, body, colors, optics, x, y, rotation):  # pragma: 
 
     Args:
         picture: uint8 RGB, its first row at the top.
-        depth: float32 depths of what is drawn so far.
+        depth: float32 depths of the picture so far.
         body: the `Body`.
         colors: (T, 3) uint8 colors of its triangles before shading.
         optics: the `Optics`.
