@@ -272,7 +272,7 @@ def corrupt(
     if entry.other == "previous":
         if previous is None or previous.shape != rows.shape:
             raise InputError(
-                f"{kind!r} needs `previous`, the last output, an array of shape {rows.shape}"
+                f"{kind!r} needs `previous`, the last output of the sensors, of shape {rows.shape}"
             )
         other = previous
     elif entry.other == "others":
