@@ -54,6 +54,11 @@ class Scene:
         """Return the length A of the attribute vector."""
         return sum(field.components for field in self.fields)
 
+    def range_of(self, name: str) -> tuple[float, float]:
+        """Return the smallest and the largest value of the attribute called `name`."""
+        (field,) = (field for field in self.fields if field.name == name)
+        return field.low, field.high
+
     def load(self, module: str, name: str) -> Any:
         """Import `name` from a module of the scene's package."""
         return getattr(import_module(f"gw_envs.{self.name}.{module}"), name)

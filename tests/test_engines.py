@@ -49,7 +49,9 @@ def test_every_engine_comes_to_the_same(engine, tmp_path):
     values = [metrics["value"] for metrics in compute(engine, tmp_path, wanted)]
     assert values == [0, 2, 4 + 1 + 207, 6 + 1 + 207]
     lines = [json.loads(line) for line in (tmp_path / "trial.jsonl").read_text().splitlines()]
-    assert [line["key"]["seed"] for line in lines[2:]] == [100, 2, 3]  # the first two were finished
+    computed = [line["key"]["seed"] for line in lines[2:]]  # the first two were finished
+    assert computed[0] == 100
+    assert sorted(computed[1:]) == [2, 3]  # workers may finish in another order
     assert all(line["seconds"] >= 0 for line in lines)
 
 

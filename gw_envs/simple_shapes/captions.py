@@ -11,10 +11,7 @@ from gw_envs.compiled import compiled
 from gw_envs.language.color_names import COLOR, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
-from gw_envs.simple_shapes.state import SimpleShapesState
-
-NEAR, FAR = 7.0, 24.0
-"""Range of the center on both axes in pixels, which the grids of places divide evenly."""
+from gw_envs.simple_shapes.state import PLACE_RANGE, SimpleShapesState
 
 SIZE = Variant(
     "bins",  # [7, 9), [9, 11), [11, 13) and [13, 14] pixels
@@ -122,8 +119,7 @@ def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
         np.ascontiguousarray(state.rotation, dtype=np.float64),
         np.ascontiguousarray(state.rgb),
         palette(),
-        NEAR,
-        FAR,
+        *PLACE_RANGE,
     )
 
 

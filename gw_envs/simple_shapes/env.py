@@ -13,11 +13,8 @@ from gw_envs.goal_task import Task
 from gw_envs.observation import attributes_from_values
 from gw_envs.scenes import SCENES
 from gw_envs.simple_shapes.render import MAX_SIZE, MIN_SIZE, render
-from gw_envs.simple_shapes.state import CANVAS, UNIFORMS, SimpleShapesState
+from gw_envs.simple_shapes.state import CANVAS, PLACE_RANGE, UNIFORMS, SimpleShapesState
 from gw_envs.vector_env import GWVectorEnv
-
-PLACE_RANGE = (7.0, 24.0)
-"""Smallest and largest coordinate of the shape's center on either axis, in pixels."""
 
 
 class SimpleShapesCore(Core[SimpleShapesState]):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.hls import HLS_HIGH, HLS_LOW, rgb_from_hls
+from gw_envs.scenes import SCENES
 from gw_envs.state import BatchState, column
 
 CANVAS = 32
@@ -21,13 +22,28 @@ SHAPES = ("diamond", "egg", "triangle")
 UNIFORMS = 9
 """Number of uniform random numbers that determine one scene."""
 
+PLACE_RANGE = SCENES["simple_shapes"].range_of("x")
+"""Smallest and largest coordinate of the center on either axis, in pixels."""
+SIZE_RANGE = SCENES["simple_shapes"].range_of("size")
+"""Smallest and largest size in pixels."""
+
 FARTHEST = 1000.0
 """Largest coordinate, size (pixels) and rotation (radians) of a state that can be drawn."""
 
 # smallest values, and numbers of values, of class, x, y, size, hue, lightness, saturation and
 # wording seed
-_LOW = np.array([0, 7, 7, 7, *HLS_LOW, 0])
-_COUNTS = np.array([2, 24, 24, 14, *HLS_HIGH, 2**31 - 1]) + 1 - _LOW
+_LOW, _HIGH = np.array(
+    [
+        (0, len(SHAPES) - 1),
+        PLACE_RANGE,
+        PLACE_RANGE,
+        SIZE_RANGE,
+        *zip(HLS_LOW, HLS_HIGH, strict=True),
+        (0, 2**31 - 1),
+    ],
+    np.int64,
+).T
+_COUNTS = _HIGH + 1 - _LOW
 
 
 @dataclass(frozen=True, eq=False)
