@@ -1,8 +1,8 @@
 """Score an agent in held-out episodes, also on other modalities than it was trained on and while
 sensors fail.
 
-python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image
-python -m gw_agents.evaluate simple_shapes_fused --corrupt image=blackout --attention even
+    python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image
+    python -m gw_agents.evaluate simple_shapes_fused --corrupt image=blackout --attention even
 """
 
 import json

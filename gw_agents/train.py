@@ -1,9 +1,10 @@
 """Train an agent.
 
-    python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0 python -m
-    gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --test-modalities image --steps
-    100000 python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities
-    image --weights FOLDER
+    python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0
+    python -m gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --steps 100000
+    python -m gw_agents.train --env GWFactory-v0 --modalities image --test-modalities attributes
+    python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities image \\
+        --weights FOLDER
 
 Rerun the same command to resume an interrupted run from its last checkpoint; with more `--steps` a
 finished run is trained further. The agent is written to the run's folder, beside a TensorBoard log
