@@ -1,12 +1,15 @@
 """The language domain: captions in, a latent that holds what they claim, the plainest wording of it
 out."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
 from gw_envs.errors import InputError, check_number, check_whole, describe
@@ -123,11 +126,28 @@ class LanguageDomain(Domain):
 
     def _both(self, tokens: Tensor) -> Tensor:
         """Encode (B, T) ids as mean and unclamped log variance side by side, (B, 2 L)."""
-        is_word = (tokens != PAD).unsqueeze(1)  # (B, 1, T)
-        features = torch.relu(self.window(self.read(tokens).transpose(1, 2))) * is_word  # (B, C, T)
-        count = is_word.sum(-1).clamp(min=1)
-        pooled = torch.cat([features.amax(-1), features.sum(-1) / count], -1)  # (B, 2C)
-        return self.to_latent(pooled)
+        is_word = tokens != PAD
+        if self.training and tokens.numel() > self.vocabulary:
+            return self.to_latent(_pool(self._windows_by_table(tokens), is_word.unsqueeze(2), 1))
+        windows = self.window(self.read(tokens).transpose(1, 2))  # (B, C, T)
+        return self.to_latent(_pool(windows, is_word.unsqueeze(1), 2))
+
+    def _windows_by_table(self, tokens: Tensor) -> Tensor:
+        """Compute the windows of (B, T) ids as the convolution does, up to rounding: (B, T, C).
+
+        A convolution over embeddings sums, for each word of the window, one of V vectors. Looking
+        these up takes far fewer products than a convolution when a batch has more words than V.
+        """
+        width = self.window.kernel_size[0]
+        kernels = self.window.weight.permute(2, 1, 0)  # (W, E, C)
+        every = self.read(torch.arange(self.vocabulary, device=tokens.device))  # (V, E)
+        table = (every @ kernels).flatten(0, 1)  # (W V, C)
+        padded = nn.functional.pad(tokens, (width // 2, width // 2), value=PAD)  # embedded as 0
+        places = torch.arange(width, device=tokens.device) * self.vocabulary
+        rows = (padded.unfold(1, width, 1) + places).flatten(0, 1)  # (B T, W)
+        assert self.window.bias is not None
+        sums = nn.functional.embedding_bag(rows, table, mode="sum") + self.window.bias
+        return sums.unflatten(0, tokens.shape)
 
     def encode_raw(self, observations: Tensor) -> Tensor:
         """Encode (B, T) token ids into (B, L) raw latents."""
@@ -136,8 +156,8 @@ class LanguageDomain(Domain):
     def _words(self, previous: Tensor, latents: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Predict the words after each of (B, T) words from (B, L) latents: (B, T, V) logits, and
         the new state."""
-        repeated = latents.unsqueeze(1).expand(-1, previous.shape[1], -1)
-        output, state = self.recurrent(torch.cat([self.say(previous), repeated], -1), state)
+        read = torch.cat([self.say(previous), _repeat(latents, previous)], -1)
+        output, state = self.recurrent(read, state)
         return self.to_word(output), state
 
     @torch.no_grad()
@@ -168,32 +188,48 @@ class LanguageDomain(Domain):
         """
         mean, log_variance = self._posterior(trimmed(observations.flatten(0, 1)))
         drawn = sample_latent(mean, log_variance).unflatten(0, observations.shape[:2])  # (B, K, L)
+        both = torch.cat([drawn[:, 0], drawn.mean(1)])
+        surprise = self._surprise(both, targets.transpose(0, 1).flatten(0, 1))
+        first, average = surprise.chunk(2)
         terms = {
-            "cross_entropy": self._surprise(drawn[:, 0], targets[:, 0]),
-            "average": self._surprise(drawn.mean(1), targets[:, 1]),
+            "cross_entropy": first.mean(),
+            "average": average.mean(),
             "kl": kl_divergence(mean, log_variance),
         }
         beta = self.beta * min(1.0, progress / 0.1)
         return terms["cross_entropy"] + terms["average"] + beta * terms["kl"], terms
 
     def _surprise(self, latents: Tensor, targets: Tensor) -> Tensor:
-        """Sum the cross-entropy of each target's words, averaged over the batch; (B, L), (B, T) ->
-        ()."""
+        """Sum the cross-entropy of each target's words: (B, L) latents, (B, T) ids -> (B,)."""
         words = trimmed(targets)
         start = torch.full_like(words[:, :1], START)
         previous = torch.cat([start, words], 1)  # (B, T + 1)
         following = torch.cat([words, torch.zeros_like(start)], 1)
         lengths = (words != PAD).sum(1)
         following[torch.arange(len(words)), lengths] = END
-        is_spoken = torch.arange(words.shape[1] + 1, device=words.device) <= lengths.unsqueeze(1)
-        hidden_words = (torch.rand(previous.shape, device=previous.device) < 0.2) & (
-            previous != START
-        )
-        logits, _ = self._words(
-            previous.masked_fill(hidden_words, PAD), latents, self.to_state(latents).unsqueeze(0)
-        )
-        per_word = nn.functional.cross_entropy(logits.transpose(1, 2), following, reduction="none")
-        return (per_word * is_spoken).sum(1).mean()
+        is_hidden = torch.rand(previous.shape, device=previous.device) < 0.2
+        previous = previous.masked_fill(is_hidden & (previous != START), PAD)
+        # packed, so that nothing is computed after the end of a sentence
+        sizes = (lengths + 1).cpu()
+        pack = partial(pack_padded_sequence, lengths=sizes, batch_first=True, enforce_sorted=False)
+        read = torch.cat([self.say(previous), _repeat(latents, previous)], -1)
+        spoken, _ = self.recurrent(pack(read), self.to_state(latents).unsqueeze(0))
+        rows = torch.arange(len(words), device=words.device).unsqueeze(1).expand_as(following)
+        wanted = pack(torch.stack([following, rows], -1)).data
+        per_word = cross_entropy(self.to_word(spoken.data), wanted[:, 0], reduction="none")
+        return per_word.new_zeros(len(words)).index_add(0, wanted[:, 1], per_word)
+
+
+def _pool(windows: Tensor, is_word: Tensor, axis: int) -> Tensor:
+    """Pool the windows around words along the words' axis: the largest and the mean, (B, 2 C)."""
+    features = torch.relu(windows) * is_word
+    count = is_word.sum(axis).clamp(min=1)
+    return torch.cat([features.amax(axis), features.sum(axis) / count], -1)
+
+
+def _repeat(latents: Tensor, words: Tensor) -> Tensor:
+    """Repeat (B, L) latents for each of (B, T) words: (B, T, L)."""
+    return latents.unsqueeze(1).expand(-1, words.shape[1], -1)
 
 
 def trimmed(tokens: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch.nn.functional import layer_norm, relu, silu
 from gw_agents.workspace.model import Codes, GWConfig, Workspace
 from gw_agents.workspace.objective import Batch, BatchViews, Latents, Terms, compute_terms
 
+
 EPSILON = nn.LayerNorm(1).eps
 
 
@@ -46,24 +47,22 @@ class StackedWorkspace:
     def _apply(self, network: str, rows: Tensor) -> Tensor:
         """Apply the S networks of that name to (S, B, ...) rows."""
         config = self.config
-        per_hidden_layer = 3 if config.layer_norm else 2  # modules, in `normalized_mlp` and `mlp`
+        modules = 3 if config.layer_norm else 2  # of a layer, in `normalized_mlp` and `mlp`
         for layer in range(config.layers):
-            place = f"{network}.{layer * per_hidden_layer}"
-            rows = self._linear(place, rows)
+            weight, bias = self._pair(f"{network}.{layer * modules}")
+            rows = torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
             if config.layer_norm:
-                place = f"{network}.{layer * per_hidden_layer + 1}"
-                scale = self.parameters[f"{place}.weight"].unsqueeze(1)
-                shift = self.parameters[f"{place}.bias"].unsqueeze(1)
-                normalized = layer_norm(rows, rows.shape[-1:], eps=EPSILON)
-                rows = silu(torch.addcmul(shift, normalized, scale))
+                scale, shift = self._pair(f"{network}.{layer * modules + 1}")
+                normal = layer_norm(rows, rows.shape[-1:], eps=EPSILON)
+                rows = silu(torch.addcmul(shift.unsqueeze(1), normal, scale.unsqueeze(1)))
             else:
                 rows = relu(rows)
-        return self._linear(f"{network}.{config.layers * per_hidden_layer}", rows)
+        weight, bias = self._pair(f"{network}.{config.layers * modules}")
+        return torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
 
-    def _linear(self, place: str, rows: Tensor) -> Tensor:
-        """Apply S linear layers: (S, B, I) -> (S, B, O)."""
-        weight = self.parameters[f"{place}.weight"].transpose(1, 2)
-        return torch.baddbmm(self.parameters[f"{place}.bias"].unsqueeze(1), rows, weight)
+    def _pair(self, place: str) -> tuple[Tensor, Tensor]:
+        """Return the S weights and biases of a module."""
+        return self.parameters[f"{place}.weight"], self.parameters[f"{place}.bias"]
 
 
 class Stack(nn.Module):

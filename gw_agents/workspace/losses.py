@@ -91,10 +91,9 @@ def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
         )
     scale = log_scale.clamp(max=MAX_LOG_SCALE).exp()[..., None, None]
     a, b = normalize(codes_a, dim=-1) * scale, normalize(codes_b, dim=-1)
-    similarity = a @ b.mT  # (..., B, B)
-    matched = (a * b).sum(-1)
-    given_a, given_b = similarity.logsumexp(-1), similarity.logsumexp(-2)
-    return (0.5 * (given_a + given_b) - matched).mean(-1)
+    given_a, given_b = (a @ b.mT).log_softmax(-1), (b @ a.mT).log_softmax(-1)  # (..., B, B)
+    right = given_a.diagonal(dim1=-2, dim2=-1) + given_b.diagonal(dim1=-2, dim2=-1)
+    return -0.5 * right.mean(-1)
 
 
 def broadcast(predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
