@@ -1,8 +1,8 @@
 """Weights on disk: a safetensors file and a JSON config that describes it.
 
-A checkpoint NAME in a folder is NAME.json and NAME.safetensors. The config says which kind of thing
-it is, for which scene and of which schema version. It holds a hash of the weights and one of
-itself, so a file that was damaged, changed or exchanged is refused.
+A checkpoint NAME in a folder is NAME.json and NAME.safetensors. The config states the checkpoint's
+kind, scene and schema version. It holds a hash of the weights and one of itself, so that loading
+refuses a file that was damaged, edited or swapped for another.
 
 Saving survives a kill at any moment: the new weights wait in NAME.next.safetensors until NAME.json,
 which names them by their hash, has replaced the old config; then they take their final name.
@@ -25,20 +25,20 @@ from gw_envs.errors import InputError, describe
 from gw_envs.files import write_atomically
 
 SCHEMA_VERSION = 2
-"""The version of the config's keys; raised whenever old files can no longer be read."""
+"""Version of the config's keys; it increases when old files can no longer be read."""
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 Value = TypeVar("Value")
 
 
 class CheckpointError(InputError):
-    """A checkpoint that is missing, damaged, of another schema version, or for something else."""
+    """A checkpoint is missing, damaged, of another schema version, or of another kind or scene."""
 
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal; CheckpointError if there is none."""
     if not Path(path).is_file():
-        raise CheckpointError(f"there is no {path}: name a folder of weights that holds it")
+        raise CheckpointError(f"{path} does not exist: name a folder of weights that holds it")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
@@ -53,8 +53,8 @@ def modules_fingerprint(modules: Mapping[str, torch.nn.Module]) -> str:
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a config, whatever the order of its keys, without its own
-    `config_sha256`."""
+    """Return the SHA-256 of a config without its `config_sha256`; the order of keys does not
+    matter."""
     rest = {key: value for key, value in config.items() if key != "config_sha256"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -66,14 +66,16 @@ def save_checkpoint(
     """Write NAME.safetensors and NAME.json into `folder`. `config` must name its `kind` and
     `scene`.
 
-    Whatever interrupts it, also a full disk, leaves either the old pair or the new one.
+    Any interruption, even a full disk, leaves either the old pair or the new one.
     """
     weights, waiting = _weights_paths(Path(folder), name)
     whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     write_atomically(waiting, lambda path: safetensors.torch.save_file(whole, path))
     try:
         document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(waiting)}
-        document = json.loads(json.dumps(document))  # as it will be read: tuples become lists
+        document = json.loads(
+            json.dumps(document)
+        )  # hash it as it will be read: tuples become lists
         document["config_sha256"] = config_hash(document)
         text = json.dumps(document, indent=2) + "\n"
         write_atomically(weights.with_suffix(".json"), lambda path: path.write_text(text))
@@ -84,12 +86,12 @@ def save_checkpoint(
 
 
 def _weights_paths(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return where the weights are, and where they wait while they are being saved."""
+    """Return the path of the weights, and the path where they wait while being saved."""
     return folder / f"{name}.safetensors", folder / f"{name}.next.safetensors"
 
 
 def read_config(folder: Path, name: str, kind: str, scene: str | None = None) -> dict[str, Any]:
-    """Read the JSON config of a checkpoint, checked for schema version, kind, scene and changes.
+    """Read the JSON config of a checkpoint; check its schema version, kind, scene and hash.
 
     Raises CheckpointError.
     """
@@ -128,7 +130,7 @@ def read_config(folder: Path, name: str, kind: str, scene: str | None = None) ->
 
 
 def read_entry(config: Mapping[str, Any], key: str, kind: type[Value], where: str) -> Value:
-    """Return the entry `key` of a config; CheckpointError if it is missing or no `kind`."""
+    """Return the entry `key` of a config; CheckpointError if it is missing or not a `kind`."""
     value = config.get(key)
     if not isinstance(value, kind):
         found = f"is {describe(value)}" if key in config else "is missing"
@@ -140,18 +142,19 @@ def read_entry(config: Mapping[str, Any], key: str, kind: type[Value], where: st
 
 
 def read_tensors(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint, checked against the hash in its config; raises
-    CheckpointError."""
+    """Read the tensors of a checkpoint, and check them against the hash in its config.
+
+    Raises CheckpointError."""
     weights, waiting = _weights_paths(Path(folder), name)
-    found = [path for path in (weights, waiting) if path.is_file()]
-    if not found:
+    existing = [path for path in (weights, waiting) if path.is_file()]
+    if not existing:
         raise CheckpointError(
             f"there is no checkpoint {name!r} in {folder}: {weights.name} is missing"
         )
-    fitting = [path for path in found if fingerprint(path) == config.get("sha256")]
+    fitting = [path for path in existing if fingerprint(path) == config.get("sha256")]
     if not fitting:
         raise CheckpointError(
-            f"{weights} is truncated or is not the file its config belongs to:"
+            f"{weights} is truncated, or is not the file that its config describes:"
             " write or download it again"
         )
     try:
@@ -164,8 +167,7 @@ def build_module(make: Callable[[], Module], tensors: Mapping[str, Tensor], wher
     """Build a module and load `tensors` into it; CheckpointError if they don't fit or it can't be
     built.
 
-    The shapes are compared before any memory is taken: a damaged size could ask for more than there
-    is.
+    Shapes are compared before memory is allocated: a damaged size could demand more than there is.
     """
     try:
         with torch.device("meta"):
@@ -183,7 +185,7 @@ def build_module(make: Callable[[], Module], tensors: Mapping[str, Tensor], wher
 
 
 def check_fit(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise CheckpointError naming the first of `tensors` that does not fit the module."""
+    """Raise CheckpointError, naming a tensor, unless `tensors` fit the module."""
     wanted = module.state_dict()
     for key in wanted.keys() | tensors.keys():
         if key not in tensors or key not in wanted or wanted[key].shape != tensors[key].shape:
@@ -194,8 +196,7 @@ def check_fit(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Load `tensors` into `module`, in their own precision; CheckpointError naming the first that
-    does not fit."""
+    """Load `tensors` into `module` in their own precision; CheckpointError if they don't fit."""
     check_fit(module, tensors, where)
     for key, own in module.state_dict(keep_vars=True).items():
         if own.dtype != tensors[key].dtype:

@@ -1,5 +1,5 @@
-"""What every command shares: reading arguments, running on one thread, and reporting bad input in
-one sentence."""
+"""Shared by every command: read arguments, run on one thread, and report bad input in one
+sentence."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from gw_envs.errors import InputError, MissingPackageError
 
 
 def program_name() -> str:
-    """Return what a user types to start this program: `python -m gw_agents.train`, or `python
+    """Return the command that starts this program: `python -m gw_agents.train`, or `python
     FILE`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is None:
@@ -23,7 +23,7 @@ def program_name() -> str:
 def parse_arguments(kind: Any, description: str | None = None) -> Any:
     """Read the command line into an instance of `kind`, a dataclass or a union of them.
 
-    With `--help`, print the help and exit: nothing else of the program runs.
+    With `--help`, print the help and exit before anything else runs.
     """
     return tyro.cli(kind, prog=program_name(), description=description)
 
@@ -45,4 +45,4 @@ def run_command(command: Callable[[], Any]) -> None:
         print(str(stop) or "stopped")
         raise SystemExit(130) from stop
     finally:
-        torch.set_flush_denormal(False)  # a caller in the same process keeps exact arithmetic
+        torch.set_flush_denormal(False)  # callers in this process get theirs back

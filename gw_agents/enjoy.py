@@ -1,9 +1,9 @@
 """Watch an agent.
 
-    python -m gw_agents.enjoy runs/agents/mine/agent                       # in a window; q ends it
-    python -m gw_agents.enjoy runs/agents/mine/agent --out play.gif        # or .mp4
-    python -m gw_agents.enjoy factory_fused --corrupt image=blackout --out play.gif
-    python -m gw_agents.enjoy agent.zip --trust --env GWFactory-v0 --modalities image --out play.mp4
+python -m gw_agents.enjoy runs/agents/mine/agent                 # in a window; q ends it
+python -m gw_agents.enjoy runs/agents/mine/agent --out play.gif  # or .mp4
+python -m gw_agents.enjoy factory_fused --corrupt image=blackout --out play.gif
+python -m gw_agents.enjoy agent.zip --trust --env GWFactory-v0 --modalities image --out play.mp4
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,24 +30,24 @@ class EnjoyConfig:
     """Watch an agent in a window or in a file."""
 
     source: tyro.conf.OmitArgPrefixes[AgentSource]
-    """Which agent."""
+    """The agent to watch."""
     out: Path | None = None
     """A file to write, .gif or .mp4, instead of opening a window."""
     senses: tyro.conf.OmitArgPrefixes[Senses] = field(default_factory=Senses)
-    """What it observes."""
+    """The agent's observations."""
     episodes: int = 3
     """Number of episodes."""
     split: Literal["validation", "test"] = "validation"
     """Split of the episodes."""
     seed: int = 0
-    """Another seed has other episodes."""
+    """Seed of the episodes."""
     size: int = 480
     """Side of the rendered scene in pixels, 64 to 2048."""
     fps: int = 12
-    """Steps a second."""
+    """Steps shown per second."""
 
     def check(self) -> None:
-        """Raise InputError or OSError if a number makes no sense, or if the film could not be
+        """Raise InputError or OSError if a number is out of range, or the video can't be
         written."""
         check_whole("episodes", self.episodes, 1)
         check_whole("seed", self.seed)
@@ -61,12 +61,12 @@ def main(config: EnjoyConfig) -> None:
     """Play the episodes, and show or write them."""
     config.check()
     agent = config.source.load()
-    given = config.senses.of(agent)
-    _say_unfinished(agent)
+    representation = config.senses.of(agent)
+    _warn_if_unfinished(agent)
     moments = play(
         agent,
         config.episodes,
-        given,
+        representation,
         split=config.split,
         seed=config.seed,
         size=config.size,
@@ -76,19 +76,19 @@ def main(config: EnjoyConfig) -> None:
     if config.out is None:
         show("gw_agents.enjoy", pictures, config.fps)
     else:
-        format = write_video(config.out, tqdm(pictures, "drawing", unit="frame"), config.fps)
-        print(f"wrote {config.out} ({format})")
+        kind = write_video(config.out, tqdm(pictures, "drawing", unit="frame"), config.fps)
+        print(f"wrote {config.out} ({kind})")
 
 
-def _say_unfinished(agent: Agent) -> None:
-    """Say so if the agent's training was interrupted."""
+def _warn_if_unfinished(agent: Agent) -> None:
+    """Print a warning if the agent's training was interrupted."""
     steps, planned = agent.training.get("steps", 0), agent.training.get("planned_steps", 0)
     if steps < planned:
         print(f"the agent's training is unfinished: {steps:,} of {planned:,} steps")
 
 
 def lingering(moments: Iterable[Moment], fps: int) -> Iterator[NDArray[np.uint8]]:
-    """Draw the picture of every moment; that of an episode's end lasts a second."""
+    """Draw every moment, and hold the last picture of each episode for a second."""
     for moment in moments:
         picture = draw(moment)
         for _ in range(fps if moment.outcome else 1):

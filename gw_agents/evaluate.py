@@ -1,5 +1,4 @@
-"""Score an agent in held-out episodes, also on other modalities than it was trained on and while
-sensors fail.
+"""Score an agent in held-out episodes, also with untrained modalities or failing sensors.
 
     python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image
     python -m gw_agents.evaluate simple_shapes_fused --corrupt image=blackout --attention even
@@ -26,41 +25,41 @@ class Evaluation:
     """Score an agent in held-out episodes."""
 
     source: tyro.conf.OmitArgPrefixes[AgentSource]
-    """Which agent."""
+    """The agent to score."""
     senses: tyro.conf.OmitArgPrefixes[Senses] = field(default_factory=Senses)
-    """What it observes."""
+    """The agent's observations."""
     episodes: int = 500
     """Number of episodes."""
     split: Literal["validation", "test"] = "test"
     """Split of the episodes."""
     seed: int = 0
-    """Another seed has other episodes."""
+    """Seed of the episodes."""
     n_envs: int = 50
-    """Episodes that run side by side."""
+    """Episodes that run at the same time."""
     out: Path | None = None
-    """A JSON file for the outcome of every episode."""
+    """A JSON file to write the outcome of every episode to."""
 
     def __call__(self) -> Scores:
         """Evaluate and print; write the outcomes if asked to."""
-        for what in ("episodes", "n_envs"):
-            check_whole(what, getattr(self, what), 1)
+        for name in ("episodes", "n_envs"):
+            check_whole(name, getattr(self, name), 1)
         check_whole("seed", self.seed)
         if self.out is not None:
             check_writable(self.out)
         faults = self.senses.faults()
         agent = self.source.load()
-        given = self.senses.of(agent)
+        representation = self.senses.of(agent)
         scores = evaluate(
             agent,
             self.episodes,
             self.split,
             self.seed,
-            representation=given,
+            representation=representation,
             n_envs=self.n_envs,
             wrap=lambda env: corrupt_batch(env, faults),
         )
         failing = "".join(f", {word}" for word in self.senses.corrupt)
-        print(f"{name_senses(agent, given.modalities)}{failing}: {scores}")
+        print(f"{name_senses(agent, representation.modalities)}{failing}: {scores}")
         if self.out is not None:
             columns = {name: rows for name, rows in scores._asdict().items() if rows is not None}
             rows = {name: values.tolist() for name, values in columns.items()}

@@ -30,18 +30,18 @@ from gw_envs.scenes import ENV_IDS, SCENES, find_scene
 
 
 class Pretrained(NamedTuple):
-    """Everything a folder of weights holds, frozen, on the CPU."""
+    """The contents of a folder of weights, frozen, on the CPU."""
 
     scene: str
-    """The scene it was trained on."""
+    """Scene that the weights were trained on."""
     domains: dict[str, Domain]
     """The domain module of each modality."""
     workspace: Workspace
-    """Encoders and decoders."""
+    """The workspace's encoders and decoders."""
     attentions: dict[str, Attention]
     """Attention modules by name."""
     best: str | None
-    """The name of the attention module that was best on the validation split."""
+    """Name of the attention module with the best validation score; None if none is stored."""
 
 
 def load_pretrained(name: str | Path, attention: bool = True) -> Pretrained:
@@ -49,11 +49,11 @@ def load_pretrained(name: str | Path, attention: bool = True) -> Pretrained:
 
     Args:
         name: a scene ("factory", "GWFactory-v0", "gw_envs:GWFactory-v0") or a folder.
-        attention: whether to load the attention modules too, where there are any.
+        attention: whether to load the attention modules too, if the folder has any.
 
     Raises:
         InputError: there is no such scene and no such folder.
-        CheckpointError: a file is missing, damaged, of another scene or of another schema version.
+        CheckpointError: a file is missing, damaged, for another scene or of another schema version.
     """
     if not isinstance(name, str | PathLike):
         raise InputError(f"weights is {describe(name)}: name a scene or a folder of weights")
@@ -84,7 +84,7 @@ def load_pretrained(name: str | Path, attention: bool = True) -> Pretrained:
 
 
 def load_workspace(folder: Path, config: Mapping[str, Any]) -> Workspace:
-    """Load a workspace, frozen, described by its checked config; raises CheckpointError."""
+    """Load the workspace that a checked config describes, and freeze it; raises CheckpointError."""
     arguments = read_entry(config, "arguments", dict, f"{folder}/workspace.json")
     workspace = build_module(
         lambda: Workspace(GWConfig(**arguments)),
@@ -95,13 +95,13 @@ def load_workspace(folder: Path, config: Mapping[str, Any]) -> Workspace:
 
 
 def load_domain(folder: Path, modality: str, scene: str) -> tuple[Domain, str]:
-    """Load a domain module, frozen, and the hash of its weights; raises CheckpointError."""
+    """Load and freeze a domain module; also return its weights' hash. Raises CheckpointError."""
     config = read_config(folder, modality, "domain", scene)
     where = f"{folder}/{modality}.json"
     kind = config.get("domain", modality)
     if not isinstance(kind, str) or kind not in DOMAINS:
         raise CheckpointError(
-            f"{where} holds a domain of the kind {kind!r}, and known are {', '.join(DOMAINS)}:"
+            f"{where} holds a domain of the kind {kind!r}, not one of {', '.join(DOMAINS)}:"
             " add its class to gw_agents.domains.kinds.DOMAINS before loading it"
         )
     for what, sha256 in DOMAINS[kind].requirements().items():
@@ -123,10 +123,12 @@ def _make_attention(arguments: Mapping[str, Any]) -> Attention:
 def load_attentions(
     folder: Path, scene: str, workspace: str
 ) -> tuple[dict[str, Attention], str | None]:
-    """Load the attention modules of a folder by name, and the name of the best; none if there is no
-    such file.
+    """Load the attention modules of a folder: {name: module}, and the best one's name.
 
-    `workspace` is the hash of the weights they must have been trained on; raises CheckpointError.
+    Returns {} and None if the folder has no attention modules.
+
+    Raises CheckpointError unless they were trained on the workspace weights whose hash is
+    `workspace`.
     """
     where = f"{folder}/attention.json"
     if not Path(where).exists():
@@ -149,12 +151,12 @@ def load_attentions(
         attentions[name] = module.requires_grad_(False).eval()
     best = config.get("best")
     if best is not None and (not isinstance(best, str) or best not in attentions):
-        raise CheckpointError(f"{where} names {best!r} as the best attention, and holds none such")
+        raise CheckpointError(f"{where} names {best!r} as the best attention but does not hold it")
     return attentions, best
 
 
 def save_domain(folder: Path, modality: str, domain: Domain, scene: str, **about: Any) -> None:
-    """Write a domain module; `about` are further entries of its config, such as seed and steps."""
+    """Write a domain module; `about` adds entries to its config, such as seed and steps."""
     config = {"kind": "domain", "scene": scene, "modality": modality, **about}
     if domain.kind != modality:
         config["domain"] = domain.kind
@@ -165,7 +167,7 @@ def save_domain(folder: Path, modality: str, domain: Domain, scene: str, **about
 def save_workspace(folder: Path, workspace: Workspace, scene: str, **about: Any) -> None:
     """Write a workspace into the folder of the domain modules it was trained on.
 
-    `about` are further entries of its config, such as seed, steps and losses.
+    `about` adds entries to its config, such as seed, steps and losses.
     """
     hashes = {name: fingerprint(folder / f"{name}.safetensors") for name in workspace.modalities}
     config = {"kind": "workspace", "scene": scene, **about, "domains": hashes}
@@ -182,7 +184,7 @@ def save_attentions(
 ) -> None:
     """Write attention modules into the folder of the workspace they were trained on.
 
-    `about` are further entries of their config, such as seed, steps and scores.
+    `about` adds entries to their config, such as seed, steps and scores.
     """
     tensors: dict[str, Tensor] = {}
     shapes: dict[str, dict[str, Any]] = {}

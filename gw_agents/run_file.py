@@ -1,6 +1,6 @@
 """The state of an unfinished run: one file with a checksum, bound to the settings of the run.
 
-The file is what `torch.save` writes, followed by the SHA-256 of all bytes before it.
+The file holds the output of `torch.save`, followed by the SHA-256 of those bytes.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class DivergedError(InputError, FloatingPointError):
 
 
 class _HashingWriter:
-    """A file that hashes what is written to it."""
+    """Passes bytes on to a file and hashes them."""
 
     def __init__(self, file: Any) -> None:
         self.file, self.digest = file, hashlib.sha256()
@@ -38,15 +38,15 @@ class _HashingWriter:
 
 
 def write_run(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Write the state of a run, whole or not at all.
+    """Write the state of a run atomically.
 
     Args:
         path: the file.
-        settings: everything the result depends on, as JSON.
+        settings: everything that the result depends on, as JSON.
         state: tensors, numbers and strings in dicts and lists.
 
     Raises:
-        OSError: the file can't be written; the one before it is intact.
+        OSError: the file can't be written; the previous one is intact.
     """
 
     def write(temporary: Path) -> None:
@@ -64,7 +64,7 @@ def write_run(path: Path, settings: Mapping[str, Any], state: Mapping[str, Any])
 
 
 def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the state that `write_run` wrote, onto the CPU; None if there is no file.
+    """Read the state that `write_run` wrote, with tensors on the CPU; None if there is no file.
 
     Raises:
         InputError: the file is damaged, or belongs to a run with other settings.
@@ -77,7 +77,7 @@ def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         stored = json.loads(state.pop("settings"))
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"{path} is damaged, or of an older release: delete it to start the run again"
+            f"{path} is damaged or from an older release: delete it to start the run again"
         ) from error
     wanted = json.loads(json.dumps(settings))
     changed = sorted(
@@ -92,12 +92,12 @@ def read_run(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _check_digest(path: Path) -> None:
-    """Raise ValueError unless the file ends with the SHA-256 of all bytes before."""
-    digest, left = hashlib.sha256(), path.stat().st_size - DIGEST_SIZE
+    """Raise ValueError unless the file ends with the SHA-256 of all bytes before it."""
+    digest, remaining = hashlib.sha256(), path.stat().st_size - DIGEST_SIZE
     with path.open("rb") as file:
-        while left > 0:
-            block = file.read(min(left, 1 << 20))
+        while remaining > 0:
+            block = file.read(min(remaining, 1 << 20))
             digest.update(block)
-            left -= len(block)
+            remaining -= len(block)
         if file.read() != digest.digest():
-            raise ValueError("the checksum does not fit")
+            raise ValueError("the checksum does not match")

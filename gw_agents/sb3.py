@@ -1,4 +1,4 @@
-"""The short names for Stable-Baselines3 users: environments, wrappers and feature extractors."""
+"""Short import path for Stable-Baselines3 users: environments, wrappers and feature extractors."""
 
 from gw_agents.acting.extractors import GWFeaturesExtractor, RawExtractor, TokenExtractor
 from gw_agents.acting.vec_env import (

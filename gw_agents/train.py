@@ -6,9 +6,9 @@
     python -m gw_agents.train --env examples.own_environment:PictureGrid-v0 --modalities image \\
         --weights FOLDER
 
-Rerun the same command to resume an interrupted run from its last checkpoint; with more `--steps` a
-finished run is trained further. The agent is written to the run's folder, beside a TensorBoard log
-of its training.
+Rerun the same command to resume an interrupted run from its last checkpoint, or give more `--steps`
+to train a finished one further. The command writes the agent to the run's folder, with a
+TensorBoard log of its training.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,35 +40,35 @@ from gw_envs.errors import check_number, check_whole
 from gw_envs.outputs import locked
 
 CHECK_STEPS = 1_000
-"""Steps after which the weights are searched for NaN again."""
+"""Environment steps between two searches of the weights for NaN."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run: what is trained, for how long, and how it is followed."""
+    """The settings of one run: the agent, its training, evaluations and checkpoints."""
 
     agent: tyro.conf.OmitArgPrefixes[AgentSpec]
-    """What is trained."""
+    """The agent to train."""
     seed: int = 0
     """Seed of the policy's weights, of exploration and of the episodes."""
     steps: int = 200_000
     """Environment steps."""
     n_envs: int = 16
-    """Environments side by side."""
+    """Environments stepped together."""
     learning_rate: float | None = None
     """Learning rate; the algorithm's own by default."""
     test_modalities: tuple[str, ...] | None = None
-    """Observed in a last evaluation instead of the modalities of training: zero-shot transfer."""
+    """Modalities for one more evaluation after training, to test zero-shot transfer."""
     evaluate_every: int = 20_000
     """Steps between evaluations."""
     episodes: int = 50
-    """Held-out episodes of an evaluation, the same ones each time."""
+    """Held-out episodes per evaluation, the same ones each time."""
     out: Path | None = None
     """Folder of the run; below runs/agents by default."""
     device: str = "cpu"
-    """auto, cpu or cuda."""
+    """Where the policy and the workspace run: auto, cpu or cuda."""
     checkpoint_seconds: float = 180.0
-    """Time between checkpoints."""
+    """Seconds between checkpoints."""
 
     def folder(self) -> Path:
         """Return the folder of the run."""
@@ -79,14 +79,14 @@ class TrainConfig:
         return self.out or Path("runs/agents") / "_".join(parts)
 
     def settings(self) -> dict[str, Any]:
-        """Return what a run that is resumed must have in common with this one."""
+        """Return the settings that a stored run must share with this one to be resumed."""
         same = {"seed": self.seed, "n_envs": self.n_envs, "learning_rate": self.learning_rate}
         return {**self.agent.as_json(), **same}
 
     def check(self) -> None:
-        """Raise InputError if a number makes no sense."""
-        for what in ("steps", "n_envs", "evaluate_every", "episodes"):
-            check_whole(what, getattr(self, what), 1)
+        """Raise InputError if a number is out of range."""
+        for name in ("steps", "n_envs", "evaluate_every", "episodes"):
+            check_whole(name, getattr(self, name), 1)
         check_whole("seed", self.seed)
         check_number("checkpoint_seconds", self.checkpoint_seconds, 0.0)
         if self.learning_rate is not None:
@@ -97,9 +97,10 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
     """Train an agent, or resume its training, and write it to the run's folder.
 
     Raises:
-        InputError: the settings don't go together, or the folder holds a run with others.
+        InputError: the settings contradict each other, or the folder holds a run with other
+            settings.
         DivergedError: the weights became NaN; the last good agent and checkpoint are in the folder.
-        OSError: nothing can be written there, or another run is using the folder.
+        OSError: the folder can't be written, or another run is using it.
         KeyboardInterrupt: on Ctrl-C, after a checkpoint; the message says how to resume.
     """
     config.check()
@@ -108,7 +109,7 @@ def train(config: TrainConfig, quiet: bool = False) -> Agent:
     )
     agent = create_agent(config.agent, config.n_envs, config.seed, config.device, **rate)
     if config.test_modalities is not None:
-        agent.represent(config.test_modalities)  # refuses before the training what can't be tested
+        agent.represent(config.test_modalities)  # fails now, not after training
     folder = config.folder()
     busy = f"another run is writing to {folder}: wait until it ends, or name another --out"
     with locked(folder / "lock", busy):
@@ -125,7 +126,7 @@ def _run(agent: Agent, config: TrainConfig, folder: Path, quiet: bool) -> None:
     if state.resume(model):
         model.set_random_seed((config.seed + 1_000_003 * model.num_timesteps) % 2**32)
     else:
-        state.save(model)  # tells at once if the folder can't be written
+        state.save(model)  # fails at once if the folder can't be written
     model.env.seed(episode_seed("train", config.seed, model.num_timesteps))
     model.set_logger(Logger(str(folder), [RunLog(folder)]))
     try:
@@ -138,7 +139,7 @@ def _run(agent: Agent, config: TrainConfig, folder: Path, quiet: bool) -> None:
 
 
 def _save_agent(agent: Agent, config: TrainConfig, state: RunState) -> None:
-    """Write the agent as it is, with what is known of its training."""
+    """Write the agent with a record of its training so far."""
     agent.training = {
         "steps": agent.model.num_timesteps,
         "planned_steps": config.steps,
@@ -151,7 +152,7 @@ def _save_agent(agent: Agent, config: TrainConfig, state: RunState) -> None:
 
 
 def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> None:
-    """Train from where the run is to its last step, and write a checkpoint."""
+    """Train from the run's current step to `config.steps`, and write a checkpoint."""
     model, spec = agent.model, config.agent
     bar = tqdm(
         total=config.steps,
@@ -165,7 +166,7 @@ def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> N
         callback = ProgressCallback(agent, config, state, interrupted, bar)
         try:
             model.learn(config.steps - model.num_timesteps, callback, reset_num_timesteps=False)
-        except (ValueError, RuntimeError):  # distributions of NaN print tensors
+        except (ValueError, RuntimeError):  # NaN reached a distribution: name the cause
             callback.check()
             raise
         callback.check()
@@ -182,13 +183,12 @@ def _learn(agent: Agent, config: TrainConfig, state: RunState, quiet: bool) -> N
 
 
 class ProgressCallback(BaseCallback):
-    """Follows the learning: progress bar, evaluations, checkpoints, and the stop that Ctrl-C asks
-    for."""
+    """Shows progress, evaluates, writes checkpoints, and stops training on Ctrl-C."""
 
     def __init__(
         self, agent: Agent, config: TrainConfig, state: RunState, interrupted: Event, bar: Any
     ) -> None:
-        """Start the clock of the training."""
+        """Start timing the training."""
         super().__init__()
         self.agent, self.config, self.state = agent, config, state
         self.interrupted, self.bar = interrupted, bar
@@ -200,7 +200,7 @@ class ProgressCallback(BaseCallback):
         return not self.interrupted.is_set()
 
     def _on_rollout_start(self) -> None:
-        """Follow up between an update and the next rollout, when nothing is half done."""
+        """Evaluate or write a checkpoint before the next rollout, when no update is half done."""
         steps = self.model.num_timesteps
         self._show_recent_episodes()
         last = self.state.curve[-1]["steps"] if self.state.curve else None
@@ -216,8 +216,7 @@ class ProgressCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._show_recent_episodes()
-        with self._pause():
-            pass
+        self._add_time()
 
     def _show_recent_episodes(self) -> None:
         """Show the mean return and success of the last 100 training episodes in the bar."""
@@ -230,7 +229,8 @@ class ProgressCallback(BaseCallback):
         self.bar.set_postfix(means, refresh=False)
 
     def _try(self, write: Callable[[], None]) -> None:
-        """Write something; if that fails, say so and continue: there may be room next time."""
+        """Call `write`; if the disk refuses, print the error and continue, as a later write may
+        fit."""
         try:
             write()
         except OSError as error:
@@ -243,17 +243,18 @@ class ProgressCallback(BaseCallback):
             check_finite(self.model.policy)
         except DivergedError as error:
             path = self.state.path.parent / "agent"
-            left = (
+            remains = (
                 f"the last good agent is {path}"
                 if path.with_suffix(".json").exists()
                 else "no agent was written"
             )
             raise DivergedError(
-                f"{error} after {self.checked:,} steps; {left}. Try a lower --learning-rate"
+                f"{error} after {self.checked:,} steps; {remains}. Try a lower --learning-rate"
             ) from error
 
     def evaluate(self) -> None:
-        """Add a point to the learning curve, from the same held-out episodes each time."""
+        """Add a point to the learning curve; every point is measured on the same held-out
+        episodes."""
         steps = self.model.num_timesteps
         if self.state.curve and self.state.curve[-1]["steps"] == steps:
             return
@@ -269,10 +270,16 @@ class ProgressCallback(BaseCallback):
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
-        """Time within does not count as training."""
-        self.state.seconds += monotonic() - self.since
+        """Stop the training clock while the block runs."""
+        self._add_time()
         yield
         self.since = monotonic()
+
+    def _add_time(self) -> None:
+        """Add the time since the clock was started to the training time, and restart it."""
+        now = monotonic()
+        self.state.seconds += now - self.since
+        self.since = now
 
 
 def main(config: TrainConfig) -> None:
@@ -280,9 +287,9 @@ def main(config: TrainConfig) -> None:
     agent = train(config)
     print(f"{name_senses(agent, agent.spec.modalities)}: {evaluate(agent, config.episodes)}")
     if config.test_modalities is not None:
-        given = agent.represent(config.test_modalities)
-        scores = evaluate(agent, config.episodes, representation=given)
-        print(f"{name_senses(agent, given.modalities)}: {scores}")
+        representation = agent.represent(config.test_modalities)
+        scores = evaluate(agent, config.episodes, representation=representation)
+        print(f"{name_senses(agent, representation.modalities)}: {scores}")
     path = config.folder() / "agent"
     print(f"the agent is {path}; watch it with: python -m gw_agents.enjoy {path}")
 

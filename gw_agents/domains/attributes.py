@@ -1,5 +1,4 @@
-"""The attributes domain: the vector domain for our attribute vectors, which lie in [-1, 1] and may
-hold a class."""
+"""The attributes domain: vectors in [-1, 1] that may begin with a one-hot class."""
 
 from typing import Any
 
@@ -32,7 +31,7 @@ class AttributesDomain(VectorDomain):
 
         Args:
             width: length A of the vector.
-            one_hot: how many of its first numbers are one-hot; they are decoded as a class.
+            one_hot: how many of the first numbers are a one-hot class; 0 for none.
             latent_width: numbers in the latent.
             hidden: width of the two hidden layers on either side.
             beta: weight of the KL term.
@@ -57,7 +56,7 @@ class AttributesDomain(VectorDomain):
         raise InputError(f"{name} holds {worst:g}: give finite numbers in [-1, 1]")
 
     def scaled(self, vectors: Tensor) -> Tensor:
-        """Return the vectors as they are: attributes are scaled already."""
+        """Return the vectors unchanged: attributes are already scaled."""
         return vectors
 
     def decode_raw(self, latents: Tensor) -> Tensor:

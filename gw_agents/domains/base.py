@@ -1,4 +1,4 @@
-"""Define what a domain module is: one modality's own encoder and decoder, trained alone and then
+"""The base class of domain modules: one modality's encoder and decoder, trained alone, then
 frozen."""
 
 import re
@@ -14,29 +14,30 @@ from torch import Tensor, nn
 from gw_envs.errors import InputError, describe
 
 ROUNDING = 1e-3
-"""How far a number may lie outside its space and still count as rounded."""
+"""How far a number may lie outside its space and still pass as a rounding error."""
 
 
 class Domain(nn.Module):
-    """A modality's encoder, decoder and loss, for the observations under one key of any name.
+    """A modality's encoder, decoder and loss. The modality may have any name.
 
     A domain of your own defines `kind`, `config`, `shape`, `encode_raw`, `decode_raw` and `loss`.
-    `dtype`, `accepts` and `shape` say what one observation is; override `check` where they don't
-    say it all, and `as_array` where observations are no arrays.
+    `dtype`, `accepts` and `shape` describe one observation; override `check` to refuse more, and
+    `as_array` if observations are not arrays.
 
-    Outside, latents are standardized: over the training distribution each of the `latent_width`
-    components has mean 0 and standard deviation 1. Inside, `encode_raw` and `decode_raw` work on
-    raw latents; `standardize` measures the difference once, after training.
+    `encode` and `decode` use standardized latents: over the training distribution each of the
+    `latent_width` components has mean 0 and standard deviation 1. `encode_raw` and `decode_raw` use
+    the network's raw latents; `standardize` measures their mean and deviation once, after training.
     """
 
     kind: ClassVar[str]
-    """The name of this kind of domain in checkpoints; our own scenes have it under that key."""
+    """Name of this kind of domain in checkpoints; the built-in scenes use it as the modality's name
+    too."""
     dtype: ClassVar[type[np.generic]] = np.float32
-    """The type of the numbers that `encode` reads."""
+    """Type of the numbers that `encode` reads."""
     accepts: ClassVar[type[np.generic]] = np.floating
-    """The types that `check` turns into `dtype`: one NumPy type, or a family such as np.integer."""
+    """Types that `check` converts to `dtype`: one NumPy type, or a family such as np.integer."""
     scene: str | None = None
-    """The scene it was trained on, where it was loaded from a checkpoint."""
+    """Scene that the weights were trained on; None unless they come from a checkpoint."""
 
     def __init__(self, latent_width: int) -> None:
         """Make the buffers that hold the latents' mean and standard deviation."""
@@ -53,29 +54,29 @@ class Domain(nn.Module):
 
     @classmethod
     def requirements(cls) -> Mapping[str, str]:
-        """Name everything else that the weights depend on: {what: a hash}, stored with them and
-        compared on loading."""
+        """Return a hash of everything else that the weights depend on, {name: hash}; loading
+        compares them."""
         return {}
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one observation; -1 where any length will do."""
+        """Shape of one observation; -1 stands for any length."""
         raise NotImplementedError
 
     def as_array(self, value: Any, name: str) -> NDArray:
-        """Turn one observation or a batch, found under the key `name`, into an array; InputError if
-        it is none."""
+        """Turn the observation or batch under the key `name` into an array; InputError if that
+        fails."""
         try:
             return np.asarray(value)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"{name} is {describe(value)}, which is no array: its rows must have one shape"
+                f"{name} is {describe(value)}, which is not an array: its rows must have one shape"
             ) from error
 
     def check(self, array: NDArray, name: str) -> Tensor:
-        """Return a batch (B, ...) of observations under the key `name` as `encode` reads it.
+        """Check a batch (B, ...) under the key `name`, and return the tensor that `encode` reads.
 
-        Raises InputError with one sentence if shape, type or values don't fit.
+        Raises InputError if shape, type or values don't fit.
         """
         self.check_form(array, name)
         return torch.from_numpy(np.ascontiguousarray(array, dtype=self.dtype))
@@ -83,20 +84,21 @@ class Domain(nn.Module):
     def check_form(self, array: NDArray, name: str) -> None:
         """Raise InputError unless the array is a batch (B, *shape) of a type that the domain
         accepts."""
-        shape, found = self.shape, array.shape
-        fits = len(found) == 1 + len(shape) and (
-            found[1:] == shape
-            or all(wanted in (-1, size) for wanted, size in zip(shape, found[1:], strict=True))
+        expected, actual = self.shape, array.shape
+        fits = len(actual) == 1 + len(expected) and (
+            actual[1:] == expected
+            or all(wanted in (-1, size) for wanted, size in zip(expected, actual[1:], strict=True))
         )
         if not fits or not np.issubdtype(array.dtype, self.accepts):
-            form = str(shape).replace("-1", "any length")
+            form = str(expected).replace("-1", "any length")
             raise InputError(
-                f"{name} is {array.dtype} of shape {array.shape}: its domain module reads"
+                f"{name} is {array.dtype} of shape {actual}: its domain module reads"
                 f" {self.dtype.__name__} of shape {form}, or a batch of such"
             )
 
     def prepare(self, observations: Tensor) -> None:
-        """Look at some training observations once, before training."""
+        """Measure whatever the networks need to know of training observations, once before
+        training."""
 
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
@@ -104,9 +106,9 @@ class Domain(nn.Module):
         """Compute the training loss of a batch, and its unweighted terms by name for the log.
 
         Args:
-            observations: a batch of what the domain reads.
-            targets: what should be decoded; the same as `observations`, except for language.
-            progress: the fraction of training that is done, 0 to 1, for warm-ups.
+            observations: a batch as `check` returns it.
+            targets: the observations to decode; the same as `observations`, except for language.
+            progress: how much of the training is done, 0 to 1, for warm-ups.
         """
         raise NotImplementedError
 
@@ -130,8 +132,7 @@ class Domain(nn.Module):
 
     @torch.no_grad()
     def standardize(self, batches: Callable[[int], Tensor], count: int) -> None:
-        """Measure mean and standard deviation of the raw latents on `count` batches and keep
-        them."""
+        """Measure and store mean and standard deviation of the raw latents over `count` batches."""
         latents = torch.cat([self.encode_raw(batches(index)) for index in range(count)])
         self.latent_mean.copy_(latents.mean(0))
         self.latent_scale.copy_(latents.std(0).clamp(min=1e-6))
@@ -143,15 +144,13 @@ class Domain(nn.Module):
 
 
 def check_key(key: str) -> str:
-    """Return the key of an observation; InputError if no domain module can be kept under it in
-    memory and on disk."""
+    """Return the key if it can name a domain module in memory and on disk; InputError otherwise."""
     known = isinstance(key, str)
     taken = known and (key in ("workspace", "attention") or hasattr(nn.ModuleDict(), key))
     if taken or not known or not re.fullmatch(r"[\w-]+", key):
-        why = "that name is taken" if taken else "it must be of letters, digits, _ and -"
+        why = "that name is taken" if taken else "use letters, digits, _ and -"
         raise InputError(
-            f"the key {key!r} can't be that of a modality, {why}:"
-            " wrap the environment and rename it"
+            f"the key {key!r} can't name a modality, {why}: wrap the environment and rename it"
         )
     return key
 
@@ -168,7 +167,8 @@ def sample_latent(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 class Layers(nn.Sequential):
-    """Layers in a row. Hooks of single layers are skipped: they cost as much as a small layer."""
+    """A sequence of layers that skips the hooks of each layer: they cost as much as a small
+    layer."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply one layer after the other."""

@@ -19,8 +19,8 @@ class ImageDomain(Domain):
 
     A plain squared error learns outlines first and hue very late, so the error is split into
     luminance (the mean over the channels) and chroma (the rest), which weighs more. A fixed camera
-    shows a background that never changes: the networks see and draw the difference to it, and the
-    median of training images stands for it.
+    shows a background that never changes, so the networks read and draw the difference from it. The
+    background is the median of training images.
     """
 
     kind = "image"
@@ -40,15 +40,15 @@ class ImageDomain(Domain):
 
         Args:
             size: side S of the images in pixels, or their height and width. Images are padded with
-                background to multiples of 2 to the power of the number of convolutions.
+                background to a multiple of 2 ** len(channels).
             latent_width: numbers in the latent.
             channels: feature maps of each 4 x 4 convolution of stride 2; the decoder mirrors them.
             hidden: width of the one hidden layer between the last feature maps and the latent.
             beta: weight of the KL term.
             chroma_weight: weight of the squared chroma error against the squared luminance error.
-            input_noise: standard deviation of the noise on lit pixels of training inputs, as a
-                fraction of full scale (lit: unlike the background), so that the encoder does not
-                depend on a renderer's rounding.
+            input_noise: standard deviation of the noise added to training inputs where they differ
+                from the background, as a fraction of full scale. It keeps the encoder from
+                depending on a renderer's rounding.
         """
         check_whole("latent_width", latent_width, 1)
         check_whole("hidden", hidden, 1)
@@ -94,16 +94,16 @@ class ImageDomain(Domain):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(H, W, 3)."""
+        """Shape of one image: (H, W, 3)."""
         return (self.height, self.width, 3)
 
     def prepare(self, observations: Tensor) -> None:
-        """Take the median of (N, H, W, 3) training images for the background."""
+        """Store the median of (N, H, W, 3) training images as the background."""
         self.background.copy_(observations.median(0).values)
 
     def _pixels(self, images: Tensor) -> Tensor:
-        """Turn (B, H, W, 3) uint8 into (B, 3, H, W) float, 0 where it equals the background,
-        channels last in memory."""
+        """Subtract the background from (B, H, W, 3) uint8 images; (B, 3, H, W) float32, channels
+        last in memory."""
         difference = images.to(torch.int16) - self.background
         return difference.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
@@ -118,7 +118,7 @@ class ImageDomain(Domain):
         return self.to_latent(self.down(padded).flatten(1))
 
     def _reconstruct(self, latents: Tensor) -> Tensor:
-        """Decode (B, L) raw latents into (B, 3, H, W) differences to the background."""
+        """Decode (B, L) raw latents into (B, 3, H, W) differences from the background."""
         padded = self.up(self.from_latent(latents).unflatten(1, self.coarse))
         return padded[..., : self.height, : self.width]
 
@@ -134,7 +134,8 @@ class ImageDomain(Domain):
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the luminance error, the weighted chroma error and the KL term, which warms up."""
+        """Sum the luminance error, the weighted chroma error and the KL term, whose weight warms
+        up."""
         pixels = self._pixels(observations)
         wanted = pixels if targets is observations else self._pixels(targets)
         # normal numbers are drawn much faster into memory without gaps than channels last

@@ -1,4 +1,4 @@
-"""Name every kind of domain module."""
+"""The table of all kinds of domain modules."""
 
 from gw_agents.domains.attributes import AttributesDomain
 from gw_agents.domains.base import Domain

@@ -1,5 +1,4 @@
-"""The language domain: captions in, a latent that holds what they claim, the plainest wording of it
-out."""
+"""The language domain: encodes the claims of captions, and decodes them in the plainest wording."""
 
 from functools import partial
 from typing import Any
@@ -20,17 +19,16 @@ from gw_envs.scenes import SCENES
 
 
 class LanguageDomain(Domain):
-    """(B, MAX_TOKENS) token ids <-> (B, latent_width) latents; sentences are read as their token
-    ids.
+    """(B, MAX_TOKENS) token ids <-> (B, latent_width) latents; sentences are tokenized first.
 
-    A convolution over the words, pooled, gives the latent, and a recurrent network decodes it. Its
-    target is the same claims in the plainest wording, so the latent spends its numbers on what is
-    said rather than how: two paraphrases have nearly the same latent, and every latent is decoded
-    in the same style.
+    A pooled convolution over the words gives the latent, and a recurrent network decodes it. The
+    target is the same claims in the plainest wording, so the latent stores claims and not wording:
+    two paraphrases have nearly the same latent, and every latent is decoded in the same style.
 
-    A picture does not show how precise its caption is, so a model that predicts a latent from a
-    picture finds at best the average over captions. Hence a second target: the average latent of
-    several captions of a scene is decoded as the coarsest claims that hold of it.
+    A picture does not determine how precise its caption is, so a model that predicts a caption's
+    latent from a picture learns at best the average over captions. Hence a second target: the
+    average latent of several captions of a scene is decoded into the coarsest claims that are true
+    of it.
     """
 
     kind = "language"
@@ -50,9 +48,9 @@ class LanguageDomain(Domain):
         Args:
             vocabulary: number of token ids V.
             latent_width: numbers in the latent.
-            embedding: numbers a word is read as.
+            embedding: width of a word's embedding.
             channels: features of the convolution over five words.
-            hidden: state of the recurrent decoder.
+            hidden: width of the recurrent decoder's state.
             beta: weight of the KL term.
         """
         sizes = {
@@ -83,12 +81,12 @@ class LanguageDomain(Domain):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(T,), any number of tokens."""
+        """Shape of one caption: (T,), any number of tokens."""
         return (-1,)
 
     @classmethod
     def requirements(cls) -> dict[str, str]:
-        """Name the vocabulary, which says what the token ids mean."""
+        """Return the hash of the vocabulary, which defines the token ids."""
         return {"vocabulary": VOCABULARY.fingerprint}
 
     def as_array(self, value: Any, name: str) -> NDArray:
@@ -100,8 +98,8 @@ class LanguageDomain(Domain):
         return np.array(rows, np.int64).reshape(*array.shape, MAX_TOKENS)
 
     def _token_ids(self, sentence: str, name: str) -> NDArray[np.int64]:
-        """Look up a caption's token ids; InputError unless it is in the grammar of the domain's
-        scene."""
+        """Look up a caption's token ids; InputError unless the grammar of the domain's scene allows
+        it."""
         try:
             if self.scene in SCENES:
                 parse(self.scene, sentence)
@@ -110,12 +108,11 @@ class LanguageDomain(Domain):
             raise InputError(f"{name} is {describe(sentence)}, {error}") from error
 
     def check(self, array: NDArray, name: str) -> Tensor:
-        """Return a batch of token ids as `encode` reads it; InputError also on ids outside the
-        vocabulary."""
+        """Check a batch as `Domain.check` does; InputError also on ids outside the vocabulary."""
         self.check_form(array, name)
         if array.size and (array.min() < 0 or array.max() >= self.vocabulary):
             raise InputError(
-                f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary"
+                f"{name} holds token ids outside the vocabulary, 0..{self.vocabulary - 1}"
             )
         return super().check(array, name)
 
@@ -181,10 +178,10 @@ class LanguageDomain(Domain):
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss of captions (B, K, T), K of each scene.
+        """Compute the loss of captions (B, K, T), K for each scene.
 
-        `targets` (B, 2, T) are the first caption's claims in the plainest wording, and the coarsest
-        claims.
+        `targets` (B, 2, T) hold the first caption's claims in the plainest wording, then the
+        coarsest claims.
         """
         mean, log_variance = self._posterior(trimmed(observations.flatten(0, 1)))
         drawn = sample_latent(mean, log_variance).unflatten(0, observations.shape[:2])  # (B, K, L)

@@ -1,5 +1,4 @@
-"""Read observations: check what the environments give and turn it into batches for domain
-modules."""
+"""Check observations, and turn them into batches for the domain modules."""
 
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -23,15 +22,13 @@ SIDE_KEYS = (
     "truncated",
     "present",
 )
-"""Keys of the data sets' samples that are no modalities; they are ignored, but `present` is
-honored."""
+"""Keys of data-set samples that are not modalities: ignored, except that `present` is the mask."""
 
 OnNan = Literal["refuse", "ignore"]
-"""What to do with a reading that holds NaN or infinite values."""
+"""How to treat a reading that holds NaN or infinite values."""
 
 Present = Mapping[str, ArrayLike]
-"""{modality: () or (B,) booleans}, false where there is no reading of it; what is not named is
-there."""
+"""{modality: () or (B,) booleans}, false where a reading is missing; others are present."""
 
 
 class Reading(NamedTuple):
@@ -40,7 +37,7 @@ class Reading(NamedTuple):
     tensors: dict[str, Tensor]
     """{modality: (B, ...)} in the workspace's order, on the CPU."""
     absent: NDArray[np.bool_] | None
-    """(B, D) true where a modality is missing or has failed; None if all is there."""
+    """(B, D) true where a modality is missing or has failed; None if nothing is."""
     single: bool
     """Whether there was no batch axis: B is 1."""
 
@@ -75,17 +72,17 @@ def read_observation(
     present: Present | None = None,
     on_nan: OnNan = "refuse",
 ) -> Reading:
-    """Check an observation or a batch, and note what is missing of it.
+    """Check an observation or a batch, and note which readings are missing.
 
     Args:
         domains: the domain module of each modality that may be read.
         observation: {modality: array}; `SIDE_KEYS` are ignored, other keys are refused.
-        present: which readings are there; `observation["present"]` by default, if it has such a
-            key.
-        on_nan: whether NaN and infinite values are refused, or mean that the sensor has failed.
+        present: which readings are present; `observation["present"]` by default, if there is one.
+        on_nan: "refuse" NaN and infinite values, or "ignore" such readings as those of a failed
+            sensor.
 
     Raises:
-        InputError: one sentence on the first thing that does not fit.
+        InputError: the observation does not fit; the message names the first fault.
     """
     check_choice("on_nan", on_nan, ("refuse", "ignore"))
     names = _names_of(observation, domains)
@@ -124,7 +121,7 @@ def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
 
 
 def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) -> tuple[bool, int]:
-    """Tell whether there is no batch axis, and the number of rows; InputError if the modalities
+    """Return whether the batch axis is missing, and the number of rows; InputError if modalities
     disagree."""
     singles = [array.ndim == len(domains[name].shape) for name, array in arrays.items()]
     counts = {len(array) for array in arrays.values() if array.ndim}
@@ -137,8 +134,8 @@ def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) ->
 def _not_present(
     present: Any, names: Iterable[str], domains: Mapping[str, Domain], single: bool, count: int
 ) -> dict[str, NDArray[np.bool_]]:
-    """Turn a presence mask into {modality: (B,) true where it is absent}, for the modalities that
-    are not whole."""
+    """Turn a presence mask into {modality: (B,) true where absent}, for modalities with absent
+    rows."""
     if not isinstance(present, Mapping):
         raise InputError(f"present is {describe(present)}: give a dict of booleans by modality")
     absent = {}
@@ -167,7 +164,7 @@ def _with_failed(
 
 
 def _blank(array: NDArray, absent: NDArray[np.bool_]) -> NDArray:
-    """Return the rows with zeros, or empty strings, where they are absent."""
+    """Return a copy with zeros, or empty strings, in the absent rows."""
     if not array.ndim:
         return array
     blank = array.copy()

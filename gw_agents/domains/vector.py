@@ -12,21 +12,20 @@ from gw_agents.domains.base import Domain, kl_divergence, mlp, sample_latent
 from gw_envs.errors import InputError, check_number, check_whole
 
 FARTHEST = 1e6
-"""Largest distance of a number from the mean of training vectors, in their standard deviations."""
+"""Largest accepted distance of a number from the training mean, in standard deviations."""
 
 
 class VectorDomain(Domain):
-    """(B, A) float vectors of any range <-> (B, latent_width) latents, a small variational
+    """(B, A) float vectors of any range <-> (B, latent_width) latents: a small variational
     autoencoder.
 
-    It works on components brought to mean 0 and standard deviation 1 over training vectors. Decoded
-    vectors are clipped to the range of the training vectors.
+    The networks read components scaled to mean 0 and standard deviation 1 over training vectors.
+    Decoded vectors are clipped to the range of the training vectors.
     """
 
     kind = "vector"
     measures_range: ClassVar[bool] = True
-    """Whether mean, scale and range are measured and stored; where they are not, vectors lie in
-    [-1, 1]."""
+    """Whether `prepare` measures mean, scale and range; if not, vectors must lie in [-1, 1]."""
 
     def __init__(
         self, width: int, latent_width: int = 10, hidden: int = 128, beta: float = 1e-4
@@ -61,12 +60,12 @@ class VectorDomain(Domain):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(A,)."""
+        """Shape of one vector: (A,)."""
         return (self.width,)
 
     def check(self, array: NDArray, name: str) -> Tensor:
-        """Return a batch of vectors as `encode` reads it; InputError also on NaN, infinite and
-        absurd numbers."""
+        """Check a batch as `Domain.check` does; InputError also on NaN, infinite and far-off
+        numbers."""
         self.check_form(array, name)
         self.check_values(array, name)
         return torch.from_numpy(np.ascontiguousarray(array, dtype=self.dtype))
@@ -91,12 +90,12 @@ class VectorDomain(Domain):
             return
         deviation = observations.std(0, correction=0)
         self.mean.copy_(observations.mean(0))
-        # a component that never changes says nothing
+        # a component that never changes keeps the scale 1, as its deviation is 0
         self.scale.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
         self.range.copy_(torch.stack([observations.amin(0), observations.amax(0)]))
 
     def scaled(self, vectors: Tensor) -> Tensor:
-        """Bring (B, A) vectors to standard deviations from the mean."""
+        """Express (B, A) vectors in standard deviations from the mean."""
         return (vectors - self.mean) / self.scale
 
     def posterior(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,14 +123,13 @@ class VectorDomain(Domain):
     def loss(
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum the squared error of the scaled vectors and the KL term, which counts `beta`
-        times."""
+        """Sum the squared error of the scaled vectors and the KL term, weighted by `beta`."""
         raw, kl = self.reconstruct(observations)
         terms = {"squared_error": squared_error(raw, self.scaled(targets)), "kl": kl}
         return self.total(terms), terms
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Add up the terms of the loss, the KL term `beta` times."""
+        """Sum the terms of the loss, with the KL term weighted by `beta`."""
         return sum(terms.values(), torch.zeros(())) - (1.0 - self.beta) * terms["kl"]
 
 
