@@ -1,8 +1,9 @@
 """Global Workspace models and agents for the environments of `gw_envs`.
 
-gw = GlobalWorkspace.from_pretrained("factory")
-z = gw.encode(observation)
-action = load_agent("factory").act({"language": observation["language"]})
+Example:
+    gw = GlobalWorkspace.from_pretrained("factory")
+    z = gw.encode(observation)
+    action = load_agent("factory").act({"language": observation["language"]})
 """
 
 from importlib import import_module

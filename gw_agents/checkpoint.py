@@ -73,9 +73,7 @@ def save_checkpoint(
     write_atomically(waiting, lambda path: safetensors.torch.save_file(whole, path))
     try:
         document = {"schema_version": SCHEMA_VERSION, **config, "sha256": fingerprint(waiting)}
-        document = json.loads(
-            json.dumps(document)
-        )  # hash it as it will be read: tuples become lists
+        document = json.loads(json.dumps(document))  # tuples become lists, as when it is read
         document["config_sha256"] = config_hash(document)
         text = json.dumps(document, indent=2) + "\n"
         write_atomically(weights.with_suffix(".json"), lambda path: path.write_text(text))
@@ -144,7 +142,8 @@ def read_entry(config: Mapping[str, Any], key: str, kind: type[Value], where: st
 def read_tensors(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint, and check them against the hash in its config.
 
-    Raises CheckpointError."""
+    Raises CheckpointError.
+    """
     weights, waiting = _weights_paths(Path(folder), name)
     existing = [path for path in (weights, waiting) if path.is_file()]
     if not existing:

@@ -1,5 +1,4 @@
-"""Shared by every command: read arguments, run on one thread, and report bad input in one
-sentence."""
+"""Read arguments, run a command on one thread, and report bad input in one sentence."""
 
 import sys
 from collections.abc import Callable

@@ -1,9 +1,10 @@
 """Watch an agent.
 
-python -m gw_agents.enjoy runs/agents/mine/agent                 # in a window; q ends it
-python -m gw_agents.enjoy runs/agents/mine/agent --out play.gif  # or .mp4
-python -m gw_agents.enjoy factory_fused --corrupt image=blackout --out play.gif
-python -m gw_agents.enjoy agent.zip --trust --env GWFactory-v0 --modalities image --out play.mp4
+Examples:
+    python -m gw_agents.enjoy runs/agents/mine/agent                 # in a window; q ends it
+    python -m gw_agents.enjoy runs/agents/mine/agent --out play.gif  # or .mp4
+    python -m gw_agents.enjoy factory_fused --corrupt image=blackout --out play.gif
+    python -m gw_agents.enjoy agent.zip --trust --env GWFactory-v0 --modalities image --out play.mp4
 """
 
 from collections.abc import Iterable, Iterator

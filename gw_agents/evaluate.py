@@ -1,5 +1,6 @@
 """Score an agent in held-out episodes, also with untrained modalities or failing sensors.
 
+Examples:
     python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image
     python -m gw_agents.evaluate simple_shapes_fused --corrupt image=blackout --attention even
 """

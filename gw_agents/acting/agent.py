@@ -1,4 +1,4 @@
-"""The agent: a Stable-Baselines3 policy, its memory, and what it is given of observations."""
+"""The agent: a Stable-Baselines3 policy, its memory, and the representation that feeds it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,11 +22,11 @@ from gw_envs.errors import InputError, describe
 from gw_envs.observation import MODALITIES, check_modalities
 
 AS_TRAINED = "as trained"
-"""The `attention` of `Agent.represent` that changes nothing."""
+"""Value of `attention` in `Agent.represent` that keeps the attention of training."""
 
 
 class PolicyMemory:
-    """A policy's choice of actions, with the state of a recurrent policy kept row by row."""
+    """Chooses a policy's actions, and keeps a recurrent policy's state for each row."""
 
     def __init__(self, model: BaseAlgorithm) -> None:
         """Start with nothing remembered."""
@@ -45,7 +45,8 @@ class PolicyMemory:
     ) -> NDArray:
         """Choose an action for one policy input, or for each row of a batch.
 
-        Rows where `episode_start` is true are forgotten first; all are if their number changes.
+        First forgets the rows where `episode_start` is true, or all rows if their number has
+        changed.
         """
         rows = self._count(features)
         if self.state is not None and self.state[0].shape[1] != rows:
@@ -66,7 +67,7 @@ class PolicyMemory:
 
 
 class Agent:
-    """A policy and what it is given: observations in, actions out."""
+    """A policy with the representation that feeds it: observations in, actions out."""
 
     def __init__(
         self,
@@ -75,17 +76,18 @@ class Agent:
         gw: GlobalWorkspace | None,
         observed: gym.spaces.Dict,
     ) -> None:
-        """Put together what `create_agent` made.
+        """Join the parts that `create_agent` made.
 
         Args:
-            spec: what the agent is.
+            spec: the description of the agent.
             model: the algorithm of Stable-Baselines3 with its policy and its VecEnv.
             gw: the workspace, if the policy input uses one.
-            observed: the space of the modalities that it is trained on.
+            observed: the observation space of the modalities of training.
         """
         self.spec, self.model, self.gw, self.observed = spec, model, gw, observed
         self.training: dict[str, Any] = {}
-        """What is known of its training, as JSON; agent files hold it."""
+        """A record of the training (steps, seed, learning curve, ...) as JSON; agent files hold
+        it."""
         self.representation = self.represent()
         self._memory = PolicyMemory(model)
 
@@ -107,10 +109,10 @@ class Agent:
     def represent(
         self, modalities: Sequence[str] | None = None, attention: str | None = AS_TRAINED
     ) -> Representation:
-        """Return what the policy is given if it observes other modalities, or fuses them by another
+        """Return the representation that feeds the policy from other modalities or with another
         attention.
 
-        Raises InputError if the policy can't read that.
+        Raises InputError if the policy can't read it.
         """
         spec = self.spec
         if attention != AS_TRAINED:
@@ -118,15 +120,16 @@ class Agent:
         asked = spec.modalities
         if modalities is not None:
             asked = check_modalities(modalities, self._known_modalities())
-        made = POLICY_INPUTS[spec.policy_input](self.gw, asked, spec.attention, self.observed)
-        wanted = self.model.observation_space
-        if isinstance(wanted, gym.spaces.Box) and made.space.shape != wanted.shape:
+        kind = POLICY_INPUTS[spec.policy_input]
+        representation = kind(self.gw, asked, spec.attention, self.observed)
+        space, wanted = representation.space, self.model.observation_space
+        if isinstance(wanted, gym.spaces.Box) and space.shape != wanted.shape:
             raise InputError(
-                f"the encoder {spec.policy_input} gives {made.space.shape} numbers from"
+                f"the encoder {spec.policy_input} gives {space.shape} numbers from"
                 f" {', '.join(asked)}, and the policy, trained on {', '.join(spec.modalities)},"
                 f" reads {wanted.shape}"
             )
-        return made
+        return representation
 
     def act(
         self,
@@ -141,9 +144,9 @@ class Agent:
 
         Args:
             observation: {modality: array} as the environment gives it. If it lacks a modality of
-                training, an agent on the workspace reads all that it holds instead: zero-shot
-                transfer.
-            deterministic: take the most likely action, or draw one.
+                training, an agent on the workspace encodes the modalities that it does hold:
+                zero-shot transfer.
+            deterministic: whether to take the most likely action, or to draw one.
             episode_start: whether this is the first observation of an episode, () or (B,).
 
         Raises:
@@ -157,8 +160,8 @@ class Agent:
         self._memory.reset()
 
     def _representation_of(self, observation: Mapping[str, Any]) -> Representation:
-        """Return what reads the modalities of training, or else those that the observation
-        holds."""
+        """Return the representation of the modalities of training, or else of those that are
+        there."""
         if not isinstance(observation, Mapping):
             raise InputError(f"the observation is {describe(observation)}: give a dict of arrays")
         if all(name in observation for name in self.representation.modalities):
@@ -197,7 +200,7 @@ class Agent:
         tensors = {key: state[key] for key in dict.fromkeys(first.values())}
         try:
             save_checkpoint(folder, name, tensors, config)
-        except SafetensorError as error:  # what safetensors says of a full disk
+        except SafetensorError as error:  # such as a full disk
             raise OSError(f"the agent could not be written to {folder}/{name} ({error})") from error
 
 
@@ -217,8 +220,8 @@ def split_path(path: str | Path) -> tuple[Path, str]:
 
 
 def aliases(module: nn.Module) -> dict[str, str]:
-    """Return {key of a module's state: first key of the same tensor}; networks that are shared have
-    several keys."""
+    """Map each key of a module's state to the first key of the same tensor: shared networks have
+    several."""
     first: dict[tuple[int, int], str] = {}
     return {
         key: first.setdefault((tensor.data_ptr(), tensor.numel()), key) if tensor.numel() else key

@@ -1,4 +1,4 @@
-"""Where a command takes its agent from, and what it lets the agent observe."""
+"""Command-line arguments that choose an agent and its observations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -17,30 +17,31 @@ from gw_envs.errors import InputError
 
 @dataclass(frozen=True)
 class AgentSource:
-    """Which agent, and what it must be."""
+    """The agent to load, and the properties it must have."""
 
     agent: tyro.conf.Positional[Path]
-    """The agent's file, with or without suffix; or a shipped agent's name; or a zip file of
+    """The agent's file, with or without suffix; a shipped agent's name; or a zip file of
     Stable-Baselines3."""
     weights: str | None = None
-    """Folder of the workspace's weights, if not where the agent's file says."""
+    """Folder of the workspace's weights, if not the one that the agent's file names."""
     env_id: Annotated[str | None, tyro.conf.arg(name="env")] = None
-    """The environment it must have been trained in; needed for a zip file, and as MODULE:ID for
-    your own."""
+    """The environment it must have been trained in; needed for a zip file, and, as MODULE:ID, for
+    an environment of your own."""
     modalities: tuple[str, ...] | None = None
-    """What it must have been trained on; needed for a zip file."""
+    """The modalities it must have been trained on; needed for a zip file."""
     policy_input: Annotated[PolicyInput | None, tyro.conf.arg(name="encoder")] = None
-    """What its policy must be given; gw for a zip file by default."""
+    """The policy input it must have; gw for a zip file by default."""
     algorithm: Annotated[AlgorithmName | None, tyro.conf.arg(name="algo")] = None
     """The algorithm it must have been trained by; ppo for a zip file by default."""
     actions: Actions | None = None
-    """The action mode that it must have."""
+    """The action mode it must have."""
     layout: Literal["fixed", "random"] | None = None
-    """The layout of the Factory that it must have been trained on."""
+    """The layout of the Factory it must have been trained on."""
     trust: bool = False
-    """Load a zip file of Stable-Baselines3 although that can run any code its maker put into it."""
+    """Load a zip file of Stable-Baselines3, even though it can run any code that its maker put
+    there."""
     device: str = "cpu"
-    """auto, cpu or cuda."""
+    """Where the policy and the workspace run: auto, cpu or cuda."""
 
     def load(self) -> Agent:
         """Load the agent."""
@@ -54,7 +55,7 @@ class AgentSource:
         return import_zip(self.agent, AgentSpec(**described, weights=self.weights), self.trust)
 
     def _described(self) -> Mapping[str, Any]:
-        """Return what the flags say of the agent, by the names of `AgentSpec`."""
+        """Return the flags that were given, by the agent's field names in `AgentSpec`."""
         names = {field.name for field in fields(AgentSpec)} - {"weights"}
         known = {name: getattr(self, name) for name in names if hasattr(self, name)}
         return {name: value for name, value in known.items() if value is not None}
@@ -62,38 +63,39 @@ class AgentSource:
 
 @dataclass(frozen=True)
 class Senses:
-    """What the agent observes, how that is fused, and which sensors fail."""
+    """What the agent observes, how it fuses that, and which sensors fail."""
 
     test_modalities: tuple[str, ...] | None = None
-    """What the agent observes; what it was trained on by default, anything else is zero-shot
+    """Modalities that the agent observes; those of training by default, others test zero-shot
     transfer."""
     attention: str | None = None
-    """An attention module to fuse with, or "even" for the even mean; as in training by default."""
+    """Attention module that fuses the modalities, or "even" for the even mean; as in training by
+    default."""
     corrupt: tuple[str, ...] = ()
     """Failing sensors: MODALITY=KIND, or MODALITY=KIND:SEVERITY with a severity from 0 to 1
     (image=blackout:0.5)."""
 
     def faults(self) -> tuple[Fault, ...]:
-        """Return the failing sensors; InputError naming what is wrong."""
+        """Return the failing sensors; InputError if one is misspelled."""
         return parse_faults(self.corrupt)
 
     def of(self, agent: Agent) -> Representation:
-        """Return what the agent's policy is given; InputError if it can't read that."""
+        """Return the representation that feeds the agent's policy; InputError if the policy can't
+        read it."""
         choice = {None: AS_TRAINED, "even": None}.get(self.attention, self.attention)
-        given = agent.represent(self.test_modalities, choice)
-        unseen = [
-            fault.modality for fault in self.faults() if fault.modality not in given.modalities
-        ]
+        representation = agent.represent(self.test_modalities, choice)
+        observed = representation.modalities
+        unseen = [fault.modality for fault in self.faults() if fault.modality not in observed]
         if unseen:
             raise InputError(
                 f"{unseen[0]} is corrupted, and the agent does not observe it: it observes"
-                f" {', '.join(given.modalities)}"
+                f" {', '.join(observed)}"
             )
-        return given
+        return representation
 
 
 def name_senses(agent: Agent, modalities: tuple[str, ...]) -> str:
-    """Write the modalities for people, and which of them the agent was not trained on."""
+    """Name the modalities in readable form, and mark those that the agent was not trained on."""
     unseen = [name for name in modalities if name not in agent.spec.modalities]
     senses = " + ".join(modalities)
     if not unseen:

@@ -1,4 +1,4 @@
-"""Score an agent in held-out episodes, also on other modalities than it was trained on."""
+"""Score an agent in held-out episodes, also on modalities that it was not trained on."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -28,9 +28,9 @@ class Scores(NamedTuple):
     returns: NDArray[np.float64]
     """Sum of rewards."""
     success: NDArray[np.bool_] | None
-    """Whether the goal was reached; None if the environment does not say `is_success`."""
+    """Whether the goal was reached; None if the environment does not report `is_success`."""
     lengths: NDArray[np.int64]
-    """Steps."""
+    """Number of steps."""
 
     def summary(self) -> dict[str, float]:
         """Return the means over the episodes by name: return, success (if known) and length."""
@@ -64,15 +64,14 @@ def evaluate(
 
     Args:
         agent: the agent.
-        episodes: how many, from the first of the split on.
+        episodes: number of episodes, counted from the first of the split.
         split: "validation", or "test" for figures that are reported.
-        seed: another seed has other episodes.
-        modalities: what is observed; what the agent was trained on by default. Others test
-            zero-shot transfer.
-        representation: what the policy is given, if not `agent.represent(modalities)`.
-        n_envs: episodes that run side by side; the scores do not depend on it, except for rounding.
+        seed: seed of the episodes.
+        modalities: those to observe; those of training by default. Others test zero-shot transfer.
+        representation: what feeds the policy; `agent.represent(modalities)` by default.
+        n_envs: episodes that run at the same time; the scores depend on it only by rounding.
         wrap: puts a wrapper around the environments, for example to corrupt their observations.
-        arguments: of the environments, as for `gymnasium.make`.
+        arguments: arguments of the environments, as for `gymnasium.make`.
 
     Raises:
         InputError: the policy can't read `modalities`, or was trained on another layout.
@@ -84,19 +83,19 @@ def evaluate(
             f"the agent was trained on the layout {spec.layout!r}, not on {layout!r}: train one"
             f" with --layout {layout}"
         )
-    given = representation or agent.represent(modalities)
+    representation = representation or agent.represent(modalities)
     memory = PolicyMemory(agent.model)
 
     def actor(observations: dict[str, Any], begins: NDArray[np.bool_]) -> NDArray:
-        return memory.predict(given(observations), begins)
+        return memory.predict(representation(observations), begins)
 
-    arguments = {**environment_arguments(spec, given.modalities), **arguments}
+    arguments = {**environment_arguments(spec, representation.modalities), **arguments}
     return run_episodes(spec.env_id, actor, episodes, split, seed, n_envs, wrap, **arguments)
 
 
 def environment_arguments(spec: AgentSpec, modalities: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of `gymnasium.make` for an agent that observes `modalities`; none for
-    others' environments."""
+    """Return arguments of `gymnasium.make` for an agent that observes `modalities`; {} if not
+    ours."""
     if spec.known_scene is None:
         return {}
     arguments: dict[str, Any] = {"modalities": tuple(modalities), "actions": spec.actions}
@@ -113,25 +112,25 @@ def run_episodes(
     wrap: Wrap | None = None,
     **arguments: Any,
 ) -> Scores:
-    """Score anyone who acts, in exactly `episodes` episodes.
+    """Score any function that chooses actions, in exactly `episodes` episodes.
 
     Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in. Rows
-    begin together, and each is watched until its first episode ends, so that short episodes count
-    no more than long ones.
+    begin together, and only the first episode of each row counts, so that short episodes are not
+    overrepresented.
 
     Args:
-        env_id: the environment: a scene of ours, or anybody's registered id.
+        env_id: a built-in scene, or the id of any registered environment.
         actor: chooses the actions.
-        episodes: how many.
-        split: of the seeds.
-        seed: of the seeds.
-        n_envs: rows that run side by side.
+        episodes: number of episodes.
+        split: split that the episodes belong to.
+        seed: seed of the episodes.
+        n_envs: number of rows.
         wrap: puts a wrapper around the environments.
-        arguments: as for `gymnasium.make`; scenes of ours show attributes by default.
+        arguments: as for `gymnasium.make`; built-in scenes show attributes by default.
     """
     check_whole("episodes", episodes, 1)
     rows = min(check_whole("n_envs", n_envs, 1), episodes)
-    episode_seed(split, seed, 0)  # refuse what is no split before environments are made
+    episode_seed(split, seed, 0)  # refuse an unknown split before making environments
     env = _batch(env_id, rows, arguments)
     env = wrap(env) if wrap else env
     parts = []
@@ -158,20 +157,20 @@ def _batch(env_id: str, rows: int, arguments: dict[str, Any]) -> VectorEnv:
     return gym.make_vec(scene.env_id, rows, vectorization_mode="vector_entry_point", **arguments)
 
 
-def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], watched: int) -> Scores:
-    """Begin an episode in each row and run the first `watched` of them to their ends."""
+def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], counted: int) -> Scores:
+    """Begin an episode in each row, and run the first `counted` of them to their ends."""
     count = len(seeds)
     returns, lengths = np.zeros(count), np.zeros(count, np.int64)
-    success, done = np.zeros(count, np.bool_), np.arange(count) >= watched
+    success, done = np.zeros(count, np.bool_), np.arange(count) >= counted
     observations, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
-    begins, tells_success = np.ones(count, np.bool_), False
+    begins, reports_success = np.ones(count, np.bool_), False
     while not done.all():
         observations, reward, terminated, truncated, info = env.step(actor(observations, begins))
         begins = np.zeros(count, np.bool_)
         returns += np.where(done, 0.0, reward)
         lengths += ~done
-        tells_success |= "is_success" in info
+        reports_success |= "is_success" in info
         success |= np.asarray(info.get("is_success", False), np.bool_) & ~done
         done |= terminated | truncated
-    known = success[:watched] if tells_success else None
-    return Scores(returns[:watched], known, lengths[:watched])
+    known = success[:counted] if reports_success else None
+    return Scores(returns[:counted], known, lengths[:counted])

@@ -18,7 +18,7 @@ from gw_envs.errors import InputError, check_choice
 from gw_envs.language import VOCABULARY
 
 TRAINED = ("nothing", "encoders", "everything")
-"""What of a workspace can learn with a policy."""
+"""Parts of a workspace that can be trained with a policy."""
 
 
 class GWFeaturesExtractor(BaseFeaturesExtractor):
@@ -43,8 +43,8 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
         """Copy the workspace into the policy.
 
         Args:
-            observation_space: that of the environment, with or without SB3's transposed images.
-            gw: the workspace; it is not changed, a copy is trained.
+            observation_space: space of the environment, with or without SB3's transposed images.
+            gw: the workspace; a copy is trained, and it does not change.
             modalities: those to encode; all that are observed by default.
             attention: the name of an attention module, or None for the even mean.
             trained: what learns with the policy: nothing; the workspace's encoders and the
@@ -74,7 +74,7 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
         return self.gw.fuse_latents(self.gw.encode_domains(tensors), self.attention)[0]
 
     def apply(self, fn: Any) -> "GWFeaturesExtractor":
-        """Leave every layer as it was trained: SB3's `ortho_init` would overwrite them here."""
+        """Leave the layers unchanged: SB3's `ortho_init` would overwrite them here."""
         return self
 
     def train(self, mode: bool = True) -> "GWFeaturesExtractor":
@@ -85,8 +85,8 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
 def _channels_last(
     space: gym.spaces.Dict, gw: GlobalWorkspace, names: Sequence[str]
 ) -> gym.spaces.Dict:
-    """Return the space of `names` with the colors of transposed pictures at the end, as
-    environments show them."""
+    """Return the space of `names` with the color axis of transposed images moved back to the
+    end."""
     spaces = {}
     for name in names:
         own, domain = space[name], gw.domain_modules[name]
@@ -98,9 +98,9 @@ def _channels_last(
 
 
 def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
-    """Return (B, ...) rows that SB3 has prepared for a policy as the environment gave them.
+    """Undo SB3's preprocessing of (B, ...) rows: return them as the environment gave them.
 
-    SB3 scales pictures to 0..1 and moves their colors to the front.
+    SB3 scales images to 0..1 and moves the color axis to the front.
     """
     if domain.dtype is np.uint8 and len(domain.shape) == 3:
         image = rows.permute(0, 2, 3, 1) if rows.shape[1] == 3 else rows
@@ -109,7 +109,7 @@ def as_observed(domain: Domain, rows: torch.Tensor) -> torch.Tensor:
 
 
 class TokenExtractor(BaseFeaturesExtractor):
-    """Features of raw language: embeds the token ids, which SB3 would take for numbers, and
+    """Features of raw language: embeds the token ids, which SB3 would treat as quantities, and
     averages them.
 
     Works on a Dict observation with a `language` key; other keys are flattened and appended (images
@@ -119,7 +119,7 @@ class TokenExtractor(BaseFeaturesExtractor):
     def __init__(
         self, observation_space: gym.spaces.Dict, embedding: int = 32, features: int = 64
     ) -> None:
-        """Build the embedding; `features` numbers come out of it."""
+        """Build the embedding, and the layer that turns it into `features` numbers."""
         others = [name for name in observation_space.spaces if name != "language"]
         if "language" not in observation_space.spaces:
             raise InputError(
@@ -132,7 +132,7 @@ class TokenExtractor(BaseFeaturesExtractor):
         self.mix = nn.Sequential(nn.Linear(embedding, features), nn.ReLU())
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Compute (B, features) from {modality: (B, ...)}; an id that is no word counts as padding.
+        """Compute (B, features + others) from {modality: (B, ...)}; unknown ids count as padding.
 
         Raises InputError if the ids are not whole, as under VecNormalize.
         """
@@ -140,7 +140,7 @@ class TokenExtractor(BaseFeaturesExtractor):
         tokens = ids.long()  # (B, T)
         if ids.is_floating_point() and not torch.equal(tokens.to(ids.dtype), ids):
             raise InputError(
-                "language holds numbers that are no token ids: leave it out of VecNormalize"
+                "language holds numbers that are not token ids: leave it out of VecNormalize"
                 " (norm_obs_keys=[...])"
             )
         tokens = tokens.masked_fill((tokens < 0) | (tokens >= self.words.num_embeddings), 0)
@@ -151,32 +151,32 @@ class TokenExtractor(BaseFeaturesExtractor):
 
 
 class RawExtractor(BaseFeaturesExtractor):
-    """End-to-end features of raw observations, side by side: a small CNN, an MLP and an embedding
-    of tokens.
+    """End-to-end features of raw observations: a small CNN, an MLP and a token embedding,
+    concatenated.
 
-    Frames that VecFrameStack stacks are read as more colors, numbers and words.
+    Frames stacked by VecFrameStack count as additional channels, numbers and words.
     """
 
     def __init__(self, observation_space: gym.spaces.Dict, features: int = 64) -> None:
-        """Build a network for each modality that is observed; each gives `features` numbers."""
+        """Build a network of `features` outputs for each observed modality."""
         super().__init__(observation_space, features * len(observation_space.spaces))
         self.parts = nn.ModuleDict()
-        self.colors_last = False
+        self.channels_last = False
         for name, space in observation_space.spaces.items():
             if name == "image":
-                self.parts[name] = self._picture_network(space, features)
+                self.parts[name] = self._image_network(space, features)
             elif name == "language":
                 self.parts[name] = TokenExtractor(gym.spaces.Dict({name: space}), features=features)
             else:
                 width = gym.spaces.flatdim(space)
                 self.parts[name] = nn.Sequential(nn.Linear(width, features), nn.ReLU())
 
-    def _picture_network(self, space: gym.Space, features: int) -> nn.Sequential:
+    def _image_network(self, space: gym.Space, features: int) -> nn.Sequential:
         shape = space.shape or ()
         if len(shape) != 3:
             raise InputError(f"image has the shape {shape}: give pictures with three axes")
         if not is_image_space_channels_first(space):  # type: ignore[arg-type]
-            self.colors_last = True
+            self.channels_last = True
             shape = (shape[2], *shape[:2])
         layers: list[nn.Module] = []
         for inputs, outputs in ((shape[0], 16), (16, 32), (32, 64)):
@@ -185,14 +185,14 @@ class RawExtractor(BaseFeaturesExtractor):
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * places, features), nn.ReLU())
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Compute (B, features a modality) from {modality: (B, ...)}, images scaled to 0..1."""
+        """Compute (B, features x modalities) from {modality: (B, ...)}, images scaled to 0..1."""
         features = []
         for name, part in self.parts.items():
             rows = observations[name]
             if name == "language":
                 features.append(part({name: rows}))
             elif name == "image":
-                features.append(part(rows.movedim(-1, 1) if self.colors_last else rows))
+                features.append(part(rows.movedim(-1, 1) if self.channels_last else rows))
             else:
                 features.append(part(rows.flatten(1)))
         return torch.cat(features, 1)

@@ -1,5 +1,4 @@
-"""Failing sensors as a command line says them: `image=blackout`, or `image=blackout:0.5` with a
-severity."""
+"""Failing sensors on a command line: `image=blackout`, or `image=blackout:0.5` with a severity."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,14 +15,13 @@ class Fault(NamedTuple):
 
     modality: str
     kind: str
-    """What happens to it, a name in `gw_envs.corruption.KINDS`."""
+    """Kind of failure, a name in `gw_envs.corruption.KINDS`."""
     severity: float = 1.0
-    """How badly, from 0 (not at all) to 1."""
+    """Severity of the failure, from 0 (none) to 1."""
 
 
 def parse_faults(words: Sequence[str]) -> tuple[Fault, ...]:
-    """Read MODALITY=KIND or MODALITY=KIND:SEVERITY, each modality once; InputError naming what is
-    wrong."""
+    """Parse MODALITY=KIND or MODALITY=KIND:SEVERITY, each modality once; InputError on a fault."""
     faults = [_parse(word) for word in words]
     names = [fault.modality for fault in faults]
     for name in names:
@@ -49,15 +47,14 @@ def _parse(word: str) -> Fault:
 
 
 def corrupt_env(env: gym.Env, faults: Sequence[Fault]) -> gym.Env:
-    """Put a wrapper around an environment for each fault; each has random numbers of its own."""
+    """Wrap an environment once for each fault; each wrapper has its own random stream."""
     for number, fault in enumerate(faults):
         env = CorruptObservation(env, **_arguments(fault, number))
     return env
 
 
 def corrupt_batch(env: VectorEnv, faults: Sequence[Fault]) -> VectorEnv:
-    """Put a wrapper around a batch of environments for each fault; each has random numbers of its
-    own."""
+    """Wrap a batch of environments once for each fault; each wrapper has its own random stream."""
     for number, fault in enumerate(faults):
         env = CorruptVectorObservation(env, **_arguments(fault, number))
     return env

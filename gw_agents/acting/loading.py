@@ -1,9 +1,10 @@
-"""Agents: made untrained, or loaded from files without pickles.
+"""Create untrained agents, or load agents from files without pickles.
 
-agent = create_agent(AgentSpec("GWFactory-v0", ("image",)), n_envs=16)
-agent.model.learn(200_000)
-agent.save("runs/mine")
-action = load_agent("runs/mine").act(observation)
+Example:
+    agent = create_agent(AgentSpec("GWFactory-v0", ("image",)), n_envs=16)
+    agent.model.learn(200_000)
+    agent.save("runs/mine")
+    action = load_agent("runs/mine").act(observation)
 """
 
 import warnings
@@ -39,7 +40,7 @@ EXPECTED = {
     "actions": "action mode",
     "layout": "layout",
 }
-"""What a caller may say of the agent that is to be loaded, and its name in messages."""
+"""Fields of an agent that a caller of `load_agent` may demand, with their names in messages."""
 
 
 def create_agent(
@@ -53,10 +54,10 @@ def create_agent(
     """Make an untrained agent with its environments, ready for `agent.model.learn(steps)`.
 
     Args:
-        spec: what it is.
-        n_envs: environments side by side.
-        seed: of the policy's weights, of exploration and of the environments.
-        device: of the policy and the workspace: auto, cpu or cuda.
+        spec: the description of the agent.
+        n_envs: number of environments stepped together.
+        seed: seed of the policy's weights, of exploration and of the environments.
+        device: where the policy and the workspace run: auto, cpu or cuda.
         gw: the workspace; loaded from `spec.weights`, or as shipped for the scene, by default.
         settings: hyperparameters that override those of `ALGORITHMS`.
     """
@@ -116,8 +117,7 @@ def _environments(spec: AgentSpec, n_envs: int, seed: int) -> Any:
 
 
 def _with_actions_of(spec: AgentSpec, space: gym.Space) -> AgentSpec:
-    """Return the spec with the action mode of the environment; InputError if the algorithm has none
-    for it."""
+    """Return the spec with the environment's action mode; InputError if the algorithm lacks it."""
     modes = {gym.spaces.Discrete: "discrete", gym.spaces.Box: "continuous"}
     mode: Any = modes.get(type(space))
     possible = ALGORITHMS[spec.algorithm].actions
@@ -149,8 +149,7 @@ def _observed(spec: AgentSpec, space: gym.Space, gw: GlobalWorkspace | None) -> 
 
 @contextmanager
 def _single_precision() -> Iterator[None]:
-    """Make networks of float32 within, whatever torch's default is: Stable-Baselines3 feeds them
-    float32."""
+    """Make torch build float32 networks inside the block: Stable-Baselines3 feeds them float32."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -172,12 +171,13 @@ def load_agent(
     Args:
         path: without a suffix, or either of the files; or the name of a shipped agent ("factory",
             "factory_fused"), or of a scene or its id ("GWFactory-v0").
-        env_id: the environment it must have been trained in; MODULE:ID imports the module of your
-            own one first.
-        weights: folder of the workspace that it was trained on, if not where its file says.
-        n_envs: environments side by side, for training it further.
-        device: of the policy and the workspace: auto, cpu or cuda.
-        expected: what else it must be: modalities, policy_input, algorithm, actions or layout.
+        env_id: the environment it must have been trained in; MODULE:ID first imports the module
+            that registers your own one.
+        weights: folder of the workspace that it was trained on, if not the one that its file names.
+        n_envs: number of environments stepped together, for training it further.
+        device: where the policy and the workspace run: auto, cpu or cuda.
+        expected: further fields that it must have: modalities, policy_input, algorithm, actions or
+            layout.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another schema version; the agent is not
@@ -218,7 +218,7 @@ def load_agent(
 
 
 def _check_expected(spec: AgentSpec, expected: Mapping[str, Any], where: str) -> None:
-    """Raise CheckpointError unless the spec is as expected; None expects nothing."""
+    """Raise CheckpointError unless the spec is as expected; None accepts anything."""
     for name, wanted in expected.items():
         actual = getattr(spec, name)
         same = set(wanted or ()) == set(actual) if name == "modalities" else wanted == actual
@@ -233,11 +233,11 @@ def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
 
     Args:
         path: the file.
-        spec: what the agent is; its `policy_kwargs` are read from the file.
+        spec: the description of the agent; its `policy_kwargs` are read from the file.
         trust: whether you trust whoever made the file: loading it can run any code.
 
     Raises:
-        InputError: `trust` is not given.
+        InputError: `trust` is false.
         CheckpointError: the file is missing or damaged, or holds an agent of another kind.
     """
     if not trust:
@@ -250,26 +250,26 @@ def import_zip(path: str | Path, spec: AgentSpec, trust: bool = False) -> Agent:
     kind = ALGORITHMS[spec.algorithm].load()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about versions that differ
-            theirs = kind.load(path, device="cpu")
+            warnings.simplefilter("ignore")  # about other versions of the libraries
+            stored = kind.load(path, device="cpu")
     except Exception as error:
         raise CheckpointError(
             f"{path} holds no agent that {kind.__name__} can load ({error})"
         ) from error
-    shape = {name: value for name, value in theirs.policy_kwargs.items() if name in POLICY_SETTINGS}
+    shape = {name: value for name, value in stored.policy_kwargs.items() if name in POLICY_SETTINGS}
     agent = create_agent(replace(spec, policy_kwargs=shape), **_small_replay(spec, 1))
-    for what in ("observation_space", "action_space"):
-        actual, wanted = getattr(theirs, what), getattr(agent.model, what)
+    for name in ("observation_space", "action_space"):
+        actual, wanted = getattr(stored, name), getattr(agent.model, name)
         if actual != wanted:
             raise CheckpointError(
-                f"{path} has the {what.replace('_', ' ')} {actual}, where {wanted} is asked for"
+                f"{path} has the {name.replace('_', ' ')} {actual}, where {wanted} is expected"
             )
-    load_into(agent.model.policy, theirs.policy.state_dict(), str(path))
+    load_into(agent.model.policy, stored.policy.state_dict(), str(path))
     return agent
 
 
 def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
-    """Return the spec in an agent's config; CheckpointError if there is none that makes sense."""
+    """Return the spec in an agent's config; CheckpointError if there is no valid one."""
     try:
         return AgentSpec.from_json(config["spec"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -279,8 +279,7 @@ def read_spec(config: Mapping[str, Any], where: str) -> AgentSpec:
 
 
 def find_agent(path: str | Path) -> tuple[Path, str]:
-    """Return the folder and the name of an agent; a bare name that is not a file here is that of a
-    shipped one.
+    """Return the folder and the name of an agent; a bare name without a file means a shipped agent.
 
     Raises CheckpointError naming the shipped ones if there is no such agent.
     """
@@ -315,6 +314,7 @@ def _fill(policy: nn.Module, tensors: Mapping[str, Any], where: str) -> None:
 
 
 def _small_replay(spec: AgentSpec, n_envs: int) -> dict[str, Any]:
-    """Return settings that save an agent which only plays a replay buffer of full size."""
+    """Return settings with a small replay buffer for a single environment, where agents only
+    play."""
     replays = "buffer_size" in ALGORITHMS[spec.algorithm].settings
     return {"buffer_size": 1_000} if n_envs == 1 and replays else {}

@@ -1,5 +1,4 @@
-"""A picture of one step of an episode: the scene, what the agent senses of it, the fusion weights
-and the rewards."""
+"""Draw one step of an episode: the scene, what the agent observes, fusion weights and rewards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +43,7 @@ class Moment:
     steps: int
     """Steps after which an episode is truncated."""
     size: int
-    """S, side of the picture that is drawn."""
+    """S, side in pixels of the frame in the drawn picture."""
     outcome: str = ""
     """How the episode ended; empty while it runs."""
     failing: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +51,10 @@ class Moment:
 
 
 def draw(moment: Moment) -> NDArray[np.uint8]:
-    """Draw (S, 1.7 S, 3) uint8: the frame, and beside it senses, image, fusion weights, caption and
-    rewards."""
+    """Draw the frame, and beside it modalities, image, fusion weights, caption and rewards.
+
+    Returns (S, 1.7 S, 3) uint8.
+    """
     side = moment.size
     column = Image.new("RGB", (round(0.7 * side) // 2 * 2, side), _PAPER)
     pen = _Pen(column, side / 480)
@@ -71,7 +72,8 @@ def draw(moment: Moment) -> NDArray[np.uint8]:
 
 
 def _square(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return a frame as (side, side, 3), in the middle of a black square if it is none."""
+    """Return a frame as (side, side, 3), scaled and centered in a black square if it has another
+    shape."""
     if frame.shape[:2] == (side, side):
         return frame
     scale = side / max(frame.shape[:2])
@@ -127,11 +129,10 @@ def _color(name: str) -> tuple[int, int, int]:
 
 
 def _draw_senses(pen: _Pen, moment: Moment) -> None:
-    """Draw a line of modalities, pale those that are not used, and below it the sensors that
-    fail."""
+    """List the modalities in a row, unused ones pale, and failing sensors below it."""
     others = [name for name in MODALITIES if name not in moment.observed]
     if set(moment.observed) - set(MODALITIES):
-        others = []  # somebody else's environment
+        others = []  # the environment is not ours
     left = 0.04
     for name in (*moment.observed, *others):
         used = name in moment.observed
@@ -148,7 +149,7 @@ def _box_style(name: str, used: bool) -> dict[str, Any]:
 
 
 def _heading(pen: _Pen, place: tuple[float, float], name: str, observed: Sequence[str]) -> None:
-    """Write a modality's name over what it shows; pale where the agent does not use it."""
+    """Write a modality's name above its content; pale if the agent does not use it."""
     if name in observed:
         pen.text(place, name, _color(name))
     else:

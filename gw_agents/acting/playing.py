@@ -1,5 +1,4 @@
-"""Let an agent play held-out episodes one after the other, and return every moment of them for
-pictures."""
+"""Play held-out episodes one after another, and yield every moment for drawing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -33,10 +32,10 @@ def play(
 
     Args:
         agent: the agent.
-        episodes: how many.
-        representation: what its policy is given; as in training by default.
-        split: of the episodes.
-        seed: of the episodes.
+        episodes: number of episodes.
+        representation: what feeds its policy; as in training by default.
+        split: split that the episodes belong to.
+        seed: seed of the episodes.
         size: side of the rendered scene in pixels.
         faults: sensors that fail.
     """
@@ -75,7 +74,7 @@ def _environment(spec: AgentSpec, size: int) -> gym.Env:
 def _episode(
     agent: Agent, given: Representation, env: gym.Env, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield what `Moment` needs at every step of one episode."""
+    """Yield the fields of a `Moment` at every step of one episode."""
     memory = PolicyMemory(agent.model)
     observation, info = env.reset(seed=seed)
     limit = env.spec.max_episode_steps if env.spec else None
@@ -110,8 +109,7 @@ def _outcome(info: Mapping[str, Any]) -> str:
 
 
 def _frame(env: gym.Env) -> NDArray[np.uint8]:
-    """Return a picture of the scene for people, without the caption: the panel beside it shows
-    that."""
+    """Render the scene for people, without the caption, which the panel beside it shows."""
     inner: Any = env.unwrapped
     if hasattr(inner, "core"):
         return inner.core.portrait(inner.state, inner.render_size)
@@ -131,10 +129,10 @@ def _picture(observation: Mapping[str, Any], modalities: Sequence[str]) -> NDArr
 
 
 def _caption(observation: Mapping[str, Any]) -> str | None:
-    """Return the sentence that the agent reads, with whatever a failing sensor has done to it."""
+    """Return the sentence that the agent reads, as a failing sensor may have changed it."""
     tokens = observation.get("language")
     if tokens is None:
         return None
-    return (
-        tokens if isinstance(tokens, str) else VOCABULARY.decode_rows(np.asarray(tokens)[None])[0]
-    )
+    if isinstance(tokens, str):
+        return tokens
+    return VOCABULARY.decode_rows(np.asarray(tokens)[None])[0]

@@ -1,5 +1,4 @@
-"""What a policy is given of an observation: a workspace vector, frozen unimodal latents, or the
-observation itself."""
+"""The inputs of policies: workspace vectors, frozen unimodal latents, or the observation itself."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -28,48 +27,48 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 class Representation(ABC):
-    """A frozen function of observations, one or a batch, that reads some of the modalities.
+    """A frozen function from an observation, or a batch, to the policy's input.
 
-    Every kind is made by `kind(gw, modalities, attention, trained_on)`:
+    It reads some of the modalities. Every subclass is made by `kind(gw, modalities, attention,
+    trained_on)`:
 
         gw: the workspace; None if `uses_workspace` is false.
         modalities: those to read, in training or later.
         attention: the name of the attention module that fuses them, if `fuses`.
         trained_on: the space of the modalities that the policy is trained on.
 
-    It raises InputError if a policy trained on `trained_on` can't be given `modalities`.
+    The constructor raises InputError if a policy trained on `trained_on` can't read `modalities`.
     """
 
     name: ClassVar[str]
-    """The name by which agent files and `--encoder` choose it."""
+    """Name of this kind in agent files and for `--encoder`."""
     uses_workspace: ClassVar[bool] = True
+    """Whether it needs the weights of a workspace."""
     fuses: ClassVar[bool] = False
-    """Whether several modalities are fused, so that `attention` has a meaning."""
+    """Whether it fuses several modalities, so that `attention` has a meaning."""
 
     modalities: tuple[str, ...]
-    """The modalities that it reads, in canonical order."""
+    """Modalities that it reads, in canonical order."""
     keep: tuple[str, ...] = ()
-    """Other keys of the observation, which it passes on unchanged."""
+    """Other keys of the observation to pass on unchanged."""
     space: gym.Space
-    """The space of what it returns."""
+    """Gymnasium space of the policy's input."""
 
     @abstractmethod
     def __call__(self, observation: Mapping[str, Any]) -> Any:
-        """Compute what the policy is given; `observation` may hold more modalities than are
-        read."""
+        """Compute the policy's input; `observation` may hold further modalities."""
 
     def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
-        """Compute what the policy is given, and the fusion weights; no weights where nothing is
-        fused."""
+        """Compute the policy's input, and the fusion weights; {} if nothing is fused."""
         return self(observation), {}
 
     def extractor(self) -> dict[str, Any]:
-        """Return the settings of a policy that computes its features itself; none if it is given
-        finished vectors."""
+        """Return the `policy_kwargs` of a policy that computes its own features; {} if it reads
+        vectors."""
         return {}
 
     def modules(self) -> dict[str, nn.Module]:
-        """Return the frozen networks that it is made of, by name."""
+        """Return the frozen networks inside, by name."""
         return {}
 
     def fingerprint(self) -> str | None:
@@ -79,7 +78,7 @@ class Representation(ABC):
         return modules_fingerprint(modules) if modules else None
 
     def read(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the modalities to be read, out of an observation; InputError naming one that is
+        """Pick the modalities to read from an observation; InputError naming one that is
         missing."""
         missing = [name for name in self.modalities if name not in observation]
         if missing:
@@ -91,11 +90,10 @@ class Representation(ABC):
 
 
 class WorkspaceVectors(Representation):
-    """Workspace vectors z: Box(-1, 1, (Z,)), whatever is read, so that policies transfer between
-    modalities.
+    """Workspace vectors z: Box(-1, 1, (Z,)) for any modalities, so policies transfer between them.
 
     Where frames are stacked (as by `FrameStackObservation`), every frame is encoded: Box(-1, 1, (k,
-    Z)). With `keep`, the result is a Dict of `z` and of the keys that are kept.
+    Z)). With `keep`, the result is a Dict of `z` and the kept keys.
     """
 
     name = "gw"
@@ -115,11 +113,10 @@ class WorkspaceVectors(Representation):
 
         Args:
             gw: the workspace.
-            modalities: those to encode; by default all that are in `space`, or that the workspace
-                knows.
-            attention: how they are fused, as for `GlobalWorkspace.encode`.
-            trained_on: makes no difference: every modality gives vectors of one width.
-            space: the observation space, if it is known: checked now instead of at the first
+            modalities: those to encode; by default all in `space`, or all that the workspace knows.
+            attention: how to fuse them, as for `GlobalWorkspace.encode`.
+            trained_on: ignored, since every modality gives vectors of one width.
+            space: the observation space, if known; it is checked now instead of at the first
                 observation.
             keep: keys of the observation to pass on beside z.
         """
@@ -148,14 +145,14 @@ class WorkspaceVectors(Representation):
         return {name: known[name] for name in self.keep}
 
     def __call__(self, observation: Mapping[str, Any]) -> Any:
-        """Compute (Z,) or (B, Z) vectors; with `keep`, a dict of those and of what is kept."""
+        """Compute (Z,) or (B, Z) vectors; with `keep`, a dict of those and the kept keys."""
         return self.with_weights(observation)[0]
 
     def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
         """Compute the vectors, and the fusion weights {modality: () or (B,)}.
 
         A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are
-        there.
+        present.
         """
         readings = self.read(observation)
         z: Any
@@ -191,8 +188,8 @@ class WorkspaceVectors(Representation):
 
 
 class ConcatenatedLatents(Representation):
-    """The latents of the domain modules of training, side by side; zeros, their mean, for those not
-    read now."""
+    """The latents of the modalities of training side by side; zeros, their mean, for those not
+    read."""
 
     name = "concatenation"
 
@@ -210,13 +207,13 @@ class ConcatenatedLatents(Representation):
         strange = [name for name in self.modalities if name not in self.slots]
         if strange:
             raise InputError(
-                f"latents of {', '.join(self.slots)} have no place for those of {strange[0]}"
+                f"the policy reads latents of {', '.join(self.slots)}, not of {strange[0]}"
             )
         self.widths = {name: gw.domain_modules[name].latent_width for name in self.slots}
         self.space = gym.spaces.Box(-np.inf, np.inf, (sum(self.widths.values()),), np.float32)
 
     def _slots(self, trained_on: gym.spaces.Dict | None) -> tuple[str, ...]:
-        """Return the modalities whose latents have a place."""
+        """Return the modalities whose latents have a place in the vector."""
         return known_modalities(
             self.gw, tuple(trained_on.spaces) if trained_on else self.modalities
         )
@@ -234,8 +231,8 @@ class ConcatenatedLatents(Representation):
 
 
 class UnimodalLatent(ConcatenatedLatents):
-    """The latent of one modality, whichever is read now; the policy decides whether its width
-    fits."""
+    """The latent of whichever modality is read; `Agent.represent` checks that its width fits the
+    policy."""
 
     name = "unimodal"
 
@@ -276,8 +273,8 @@ class RawObservation(Representation):
 
 
 class TunedWorkspace(RawObservation):
-    """The observation itself, for a policy that holds a copy of the workspace and trains its
-    encoders."""
+    """The observation itself, for a policy that trains the encoders of its own copy of the
+    workspace."""
 
     name = "gw_tuned"
     uses_workspace = True
@@ -306,10 +303,10 @@ POLICY_INPUTS: dict[str, Any] = {
 
 
 class GWObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
-    """Shows an agent workspace vectors instead of the observation: Box(-1, 1, (Z,)), float32.
+    """Replaces the observation by workspace vectors: Box(-1, 1, (Z,)), float32.
 
     Around `FrameStackObservation` it shows (k, Z), a vector for each frame; with `keep`, a Dict of
-    `z` and the keys that are kept.
+    `z` and the kept keys.
     """
 
     def __init__(

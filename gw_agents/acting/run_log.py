@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 
 class RunLog(TensorBoardOutputFormat):
-    """A TensorBoard log that does not stop the training if it can't be written any more, but says
-    so once."""
+    """A TensorBoard log that reports a failed write once and then lets training continue without
+    it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.failed = folder, False
@@ -44,8 +44,8 @@ class RunLog(TensorBoardOutputFormat):
 
 @contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Print no tracebacks of threads: TensorBoard raises an error of its thread again where it
-    waits for it."""
+    """Hide tracebacks of threads: TensorBoard raises its thread's error again in the main
+    thread."""
     before, threading.excepthook = threading.excepthook, lambda failure: None
     try:
         yield

@@ -1,8 +1,7 @@
-"""A training run on disk: what is needed to resume it, written whole or not at all, and read
-without pickles.
+"""A training run on disk: all that resuming it needs, written atomically and read without pickles.
 
 The file holds the policy, the optimizers, the replay buffer, the count of steps and the learning
-curve. It does not hold the episodes that were under way: a resumed run begins fresh ones.
+curve. It does not hold unfinished episodes: a resumed run begins new ones.
 """
 
 import json
@@ -18,27 +17,27 @@ import torch
 from gw_agents.run_file import read_run, write_run
 
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
-"""What a replay buffer of Stable-Baselines3 holds."""
+"""Arrays of Stable-Baselines3's replay buffers."""
 
 
 @dataclass
 class RunState:
-    """A run's file, and what it holds beside the model."""
+    """The file of a run, and its contents besides the model."""
 
     path: Path
-    """The file."""
+    """Path of the file."""
     settings: Mapping[str, Any]
-    """All that the result depends on except the number of steps, as JSON; a run with others is
-    never resumed."""
+    """Everything that the result depends on, except the number of steps, as JSON; a run with other
+    settings is never resumed."""
     curve: list[dict[str, float]] = field(default_factory=list)
-    """The evaluations so far."""
+    """Learning curve: the evaluations so far."""
     seconds: float = 0.0
     """Time spent on training, without evaluations."""
     saved: float = field(default_factory=monotonic)
-    """When it was last written."""
+    """Time of the last write, on the clock `time.monotonic`."""
 
     def resume(self, model: Any) -> bool:
-        """Bring the model to where the run was; return False if there is no run yet.
+        """Restore the model from the file; return False if there is none yet.
 
         Raises:
             InputError: the file belongs to a run with other settings, or is damaged.
@@ -56,8 +55,7 @@ class RunState:
         return True
 
     def save(self, model: Any) -> None:
-        """Write the file; OSError with one sentence, and the file before it intact, if that
-        fails."""
+        """Write the file; if that fails, raise OSError and leave the previous file intact."""
         state = {
             "parameters": model.get_parameters(),
             "variables": _variables(model),
@@ -73,8 +71,7 @@ class RunState:
 
 
 def _variables(model: Any) -> dict[str, Any]:
-    """Return the tensors of an algorithm that are no module's, such as SAC's entropy
-    coefficient."""
+    """Return an algorithm's tensors outside its modules, such as SAC's entropy coefficient."""
     named = {name: getattr(model, name) for name in model._get_torch_save_params()[1]}
     return {name: value.detach() for name, value in named.items() if value is not None}
 
@@ -85,7 +82,7 @@ def read_replay(buffer: Any) -> dict[str, Any]:
 
     def part(rows: Any) -> Any:
         if isinstance(rows, dict):
-            return {name: part(own) for name, own in rows.items()}
+            return {name: part(values) for name, values in rows.items()}
         return torch.from_numpy(rows[:count]).clone()
 
     arrays = {name: part(getattr(buffer, name)) for name in _ARRAYS}
@@ -93,7 +90,7 @@ def read_replay(buffer: Any) -> dict[str, Any]:
 
 
 def fill_replay(buffer: Any, replay: Mapping[str, Any]) -> None:
-    """Put what `read_replay` returned into a buffer of the same size."""
+    """Restore a buffer of the same size from the output of `read_replay`."""
 
     def put(rows: Any, saved: Any) -> None:
         if isinstance(rows, dict):

@@ -1,4 +1,4 @@
-"""What environments show and what a workspace reads: checks before the first observation."""
+"""Check that a workspace can read what an environment shows, before the first observation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +19,7 @@ from gw_envs.scenes import find_scene
 
 
 def load_workspace(gw: GlobalWorkspace | str | Path) -> GlobalWorkspace:
-    """Return the workspace itself, or load the one that the name of a scene or a folder of weights
-    stands for."""
+    """Return a workspace as it is, or load it by a scene's name or from a folder of weights."""
     if isinstance(gw, str | Path):
         return GlobalWorkspace.from_pretrained(gw)
     if not isinstance(gw, GlobalWorkspace):
@@ -32,17 +31,16 @@ def load_workspace(gw: GlobalWorkspace | str | Path) -> GlobalWorkspace:
 
 
 def core_of(venv: VecEnv) -> Any:
-    """Return the core of our environments (of the first row where there are several).
+    """Return the core of our environments; that of the first row if each has its own.
 
-    Returns None if the environments are not ours, or run in processes of their own.
+    Returns None if the environments are not ours, or run in their own processes.
     """
-    near = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
-    return venv.get_attr("core", 0)[0] if near else None
+    in_process = not hasattr(venv.unwrapped, "remotes") and venv.has_attr("core")
+    return venv.get_attr("core", 0)[0] if in_process else None
 
 
 def scene_of_env(env: gym.Env | VecEnv) -> str | None:
-    """Return the name of the scene of ours that an environment shows; None if it is somebody
-    else's."""
+    """Return the name of the built-in scene that an environment shows; None if it is not ours."""
     if isinstance(env, VecEnv):
         core = core_of(env)
         spec = env.get_attr("spec", 0)[0] if core is None and env.has_attr("spec") else None
@@ -53,7 +51,7 @@ def scene_of_env(env: gym.Env | VecEnv) -> str | None:
 
 
 def check_scene(gw: GlobalWorkspace, scene: str | None) -> None:
-    """Raise InputError if the environment shows a scene of ours that is not the workspace's."""
+    """Raise InputError if the environment shows another built-in scene than the workspace's."""
     known = find_scene(gw.scene_name)
     if scene is not None and scene != (known.name if known else gw.scene_name):
         raise InputError(
@@ -65,8 +63,7 @@ def check_scene(gw: GlobalWorkspace, scene: str | None) -> None:
 def check_attention(
     gw: GlobalWorkspace, attention: AttentionChoice, modalities: tuple[str, ...]
 ) -> None:
-    """Raise InputError unless `GlobalWorkspace.encode` could fuse `modalities` as `attention`
-    says."""
+    """Raise InputError unless `GlobalWorkspace.encode` could fuse `modalities` with `attention`."""
     if isinstance(attention, str):
         gw.attention_called(attention)
     elif attention is not None:
@@ -76,11 +73,9 @@ def check_attention(
 def readable_modalities(
     space: gym.Space, gw: GlobalWorkspace, modalities: Sequence[str] | None
 ) -> tuple[tuple[str, ...], int | None]:
-    """Return the modalities to encode, and how many frames of each are stacked along a first axis
-    (None if single).
+    """Return the modalities to encode, and the number of stacked frames (None without stacking).
 
-    Raises InputError saying which keys the observation lacks, or which shape does not fit the
-    workspace.
+    Raises InputError naming the keys that the observation lacks, or a shape that does not fit.
     """
     names = usable_modalities(space, gw, modalities)
     assert isinstance(space, gym.spaces.Dict)
@@ -94,21 +89,21 @@ def readable_modalities(
 
 
 def _frames(space: gym.Space, domain: Domain, name: str, gw: GlobalWorkspace) -> int | None:
-    """Return the length of an additional first axis; None if there is none. InputError if the rest
-    does not fit."""
+    """Return the length of an additional first axis; None without one. InputError if the rest does
+    not fit."""
     shape = space.shape
     if shape is None or fits(shape, domain):  # a text has no shape
         return None
     if fits(shape[1:], domain):
         return shape[0]
     message = f"{name} has the shape {shape} here, and the workspace reads {domain.shape}"
-    own = len(domain.shape)
-    if name == "attributes" and len(shape) == own == 1 and shape[0] % domain.shape[0]:
+    axes = len(domain.shape)
+    if name == "attributes" and len(shape) == axes == 1 and shape[0] % domain.shape[0]:
         message += (
             ": layout='random' appends the places of landmarks to the attributes; choose"
             " layout='fixed', or train a workspace on this layout"
         )
-    elif len(shape) == own:
+    elif len(shape) == axes:
         message += (
             ": if frames are stacked, stack workspace vectors instead, as in"
             " VecFrameStack(GWVecObservation(venv, gw))"
@@ -117,8 +112,8 @@ def _frames(space: gym.Space, domain: Domain, name: str, gw: GlobalWorkspace) ->
 
 
 def fits(shape: tuple[int, ...], domain: Domain) -> bool:
-    """Tell whether one observation of that shape is what the domain module reads."""
+    """Return whether the domain module reads observations of that shape."""
     wanted = domain.shape
     return len(shape) == len(wanted) and all(
-        length in (-1, own) for length, own in zip(wanted, shape, strict=True)
+        length in (-1, size) for length, size in zip(wanted, shape, strict=True)
     )

@@ -1,5 +1,5 @@
-"""What an agent is, apart from its weights: environment, policy input and algorithm, each a name in
-a small table."""
+"""The description of an agent without its weights: environment, policy input and algorithm, by
+name."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ from gw_envs.observation import check_modalities
 from gw_envs.scenes import ENV_IDS, Scene, find_scene
 
 POLICY_SETTINGS = ("net_arch", "ortho_init", "log_std_init", "n_critics", "lstm_hidden_size")
-"""What an agent's file may say of the shape of its policy."""
+"""Settings of a policy's shape that an agent's file may hold."""
 
 PolicyInput = Literal["gw", "unimodal", "concatenation", "raw", "gw_tuned"]
 AlgorithmName = Literal["ppo", "sac", "a2c", "dqn", "td3", "recurrent_ppo"]
@@ -33,26 +33,26 @@ def _policy_shape(net_arch: tuple[int, ...] | None = None) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """What an agent observes, what its policy is given of that, and who trains it."""
+    """The description of an agent: what it observes, what its policy reads, and what trains it."""
 
     env_id: Annotated[str, tyro.conf.arg(name="env")]
-    """The environment: GWSimpleShapes-v0, GWFactory-v0, or MODULE:ID of your own with a Dict
-    observation."""
+    """The environment: GWSimpleShapes-v0, GWFactory-v0, or MODULE:ID of your own one, whose
+    observation must be a Dict."""
     modalities: tuple[str, ...]
-    """What the agent observes: any of image, attributes, language, or keys of your own
+    """Modalities that the agent observes: any of image, attributes, language, or keys of your own
     environment's observation."""
     policy_input: Annotated[PolicyInput, tyro.conf.arg(name="encoder")] = "gw"
-    """What the policy is given: workspace vectors, the latent of one modality, the latents of all
-    side by side, the observation itself, or workspace vectors of encoders that are trained with the
-    policy."""
+    """The policy's input: workspace vectors (gw), the latent of one modality (unimodal), the
+    latents of all modalities side by side (concatenation), the observation itself (raw), or
+    workspace vectors from encoders that are trained with the policy (gw_tuned)."""
     attention: str | None = None
     """The attention module that fuses the modalities (best, two_step, ...); the even mean by
     default."""
     algorithm: Annotated[AlgorithmName, tyro.conf.arg(name="algo")] = "ppo"
-    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 act in
-    continuous actions."""
+    """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 need
+    continuous actions, dqn discrete ones."""
     actions: Actions | None = None
-    """Action mode; the usual one of the algorithm by default."""
+    """Action mode; the algorithm's usual one by default."""
     layout: Literal["fixed", "random"] = "fixed"
     """Where the Factory's landmarks stand."""
     weights: str | None = None
@@ -60,10 +60,11 @@ class AgentSpec:
     policy_kwargs: Annotated[
         Mapping[str, Any], tyro.conf.arg(name="", constructor=_policy_shape)
     ] = field(default_factory=dict)
-    """Shape of the policy in the words of Stable-Baselines3: keys of `POLICY_SETTINGS`."""
+    """Shape of the policy, as Stable-Baselines3's `policy_kwargs`; the keys are in
+    `POLICY_SETTINGS`."""
 
     def __post_init__(self) -> None:
-        """Fill in what follows from the rest; InputError if something does not go together."""
+        """Normalize the fields and fill in defaults; InputError if they contradict each other."""
         object.__setattr__(self, "env_id", registered_id(self.env_id))
         modalities = self._check_modalities()
         object.__setattr__(self, "modalities", modalities)
@@ -71,9 +72,9 @@ class AgentSpec:
         check_choice("algorithm", self.algorithm, ALGORITHMS)
         for setting in self.policy_kwargs:
             check_choice("policy setting", setting, POLICY_SETTINGS)
-        for what, value in (("weights", self.weights), ("attention", self.attention)):
+        for name, value in (("weights", self.weights), ("attention", self.attention)):
             if not isinstance(value, str | None):
-                raise InputError(f"{what} is {describe(value)}: give a name")
+                raise InputError(f"{name} is {describe(value)}: give a name")
         possible = ALGORITHMS[self.algorithm].actions
         object.__setattr__(self, "actions", self.actions or possible[0])
         if self.actions not in possible:
@@ -96,12 +97,12 @@ class AgentSpec:
 
     @property
     def known_scene(self) -> Scene | None:
-        """The scene of ours that the environment shows; None if it is somebody else's."""
+        """The built-in scene that the environment shows; None if it is not ours."""
         return find_scene(self.env_id)
 
     @property
     def scene(self) -> str:
-        """The name of the scene; the environment's id if it is somebody else's."""
+        """The name of the built-in scene; the environment's id if it is not ours."""
         return self.known_scene.name if self.known_scene else self.env_id
 
     @property
@@ -111,19 +112,19 @@ class AgentSpec:
 
     @property
     def label(self) -> str:
-        """A line for people: environment, policy input, modalities and algorithm."""
+        """One readable line: environment, algorithm, policy input, modalities and attention."""
         senses = " + ".join(self.modalities)
         fused = f" fused by {self.attention}" if self.attention else ""
         return f"{self.env_id}: {self.algorithm} on {self.policy_input} of {senses}{fused}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields as agent files hold them."""
+        """Return the fields under the names that agent files use."""
         stored = {FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
         return stored | {"modalities": list(self.modalities)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "AgentSpec":
-        """Make a spec of what `as_json` returned; TypeError or InputError if it makes no sense."""
+        """Make a spec from the output of `as_json`; TypeError or InputError if it is not valid."""
         names = {key: name for name, key in FILE_KEYS.items()}
         if ":" in str(stored.get("env_id")):
             raise InputError("env_id names a module, and a file must not import modules")
@@ -135,19 +136,18 @@ FILE_KEYS = {"policy_input": "encoder"}
 
 
 def registered_id(env_id: str) -> str:
-    """Return the id under which an environment is registered; imports the module of "MODULE:ID"
-    first.
+    """Return the registered id of an environment; for "MODULE:ID", import the module first.
 
-    Scenes of ours are found by their names too. Raises InputError if there is no such environment.
+    The names of built-in scenes work too. Raises InputError if there is no such environment.
     """
     scene = find_scene(env_id)
     if scene is not None:
         return scene.env_id
     try:
-        module, _, own = env_id.rpartition(":")
+        module, _, name = env_id.rpartition(":")
         if module:
             import_module(module)
-        return str(gym.spec(own).id)
+        return str(gym.spec(name).id)
     except (gym.error.Error, ImportError, AttributeError, TypeError) as error:
         raise InputError(
             f"unknown environment {env_id!r} ({error}): choose one of {', '.join(ENV_IDS)}, or"
@@ -159,18 +159,18 @@ class Algorithm(NamedTuple):
     """One learning algorithm."""
 
     name: str
-    """Its class."""
+    """Name of the algorithm's class."""
     actions: tuple[str, ...]
     """Action modes that it supports, the usual one first."""
     settings: Mapping[str, Any]
-    """Its hyperparameters here."""
+    """Default hyperparameters."""
     package: str = "stable_baselines3"
     """The package that holds the class."""
     policy: str = "Policy"
-    """How the names of its policies end."""
+    """Suffix of its policies' names, which begin with Mlp or MultiInput."""
 
     def load(self) -> Any:
-        """Import the class; InputError that says what to install if its package is missing."""
+        """Import the class; InputError naming what to install if its package is missing."""
         try:
             return getattr(import_module(self.package), self.name)
         except ImportError as error:
@@ -206,4 +206,5 @@ ALGORITHMS: dict[str, Algorithm] = {
         "RecurrentPPO", ("discrete", "continuous"), _PPO, "sb3_contrib", "LstmPolicy"
     ),
 }
-"""Every algorithm by name, with hyperparameters that learn the tasks here with 16 environments."""
+"""Every algorithm by name, with hyperparameters tuned for the built-in tasks and 16
+environments."""

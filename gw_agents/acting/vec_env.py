@@ -1,8 +1,8 @@
-"""Our environments as Stable-Baselines3's VecEnv, and wrappers that corrupt or encode what it
-shows.
+"""Our environments as Stable-Baselines3's VecEnv, and wrappers that corrupt or encode observations.
 
-venv = GWVecObservation(make_vec("GWFactory-v0", n_envs=16), gw, modalities=("image", "language"),
-attention="best") PPO("MlpPolicy", venv).learn(200_000)
+Example:
+    venv = make_vec("GWFactory-v0", n_envs=16, modalities=("image", "language"))
+    PPO("MlpPolicy", GWVecObservation(venv, gw, attention="best")).learn(200_000)
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from gw_envs.scenes import get_scene
 
 
 class GWVecEnv(VecEnv):
-    """A native batch of scenes with the interface of Stable-Baselines3: an episode's end resets its
-    row at once."""
+    """A native batch of scenes as Stable-Baselines3's VecEnv: a row resets as soon as its episode
+    ends."""
 
     def __init__(self, batch: VectorEnv) -> None:
         """Wrap a vector environment of `gw_envs` made with `autoreset_mode=SAME_STEP`."""
@@ -39,18 +39,18 @@ class GWVecEnv(VecEnv):
         self.render_mode = batch.render_mode
         super().__init__(batch.num_envs, batch.single_observation_space, batch.single_action_space)
         self._actions: NDArray = np.zeros(0)
-        self._waiting_seed: int | None = None
+        self._next_seed: int | None = None
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed row i with `seed + i` at the next reset."""
-        self._waiting_seed = seed
+        self._next_seed = seed
         return super().seed(seed)
 
     def reset(self) -> Any:
         """Begin an episode in every row."""
-        seed, self._waiting_seed = self._waiting_seed, None
+        seed, self._next_seed = self._next_seed, None
         options = self._options[0]
-        if any(own is not options for own in self._options) and any(self._options):
+        if any(row_options is not options for row_options in self._options) and any(self._options):
             raise InputError("set_options was given options for each row: give one dict for all")
         self._reset_seeds()
         self._reset_options()
@@ -63,18 +63,18 @@ class GWVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step every row; where an episode ended, the info holds its last observation."""
+        """Step every row; the info of a row whose episode ended holds its last observation."""
         observations, reward, terminated, truncated, info = self.batch.step(self._actions)
         done = terminated | truncated
-        last = info.pop("final_obs", None)
+        final = info.pop("final_obs", None)
         infos = rows_of(info, self.num_envs)
-        for row_info, late in zip(infos, (truncated & ~terminated).tolist(), strict=True):
-            row_info["TimeLimit.truncated"] = late
+        for row_info, timed_out in zip(infos, (truncated & ~terminated).tolist(), strict=True):
+            row_info["TimeLimit.truncated"] = timed_out
         for row in np.flatnonzero(done):
             infos[row] |= {
                 name: rows[row] for name, rows in info["final_info"].items() if name[0] != "_"
             }
-            infos[row]["terminal_observation"] = last[row]
+            infos[row]["terminal_observation"] = final[row]
         return observations, reward.astype(np.float32), done, infos
 
     def close(self) -> None:
@@ -87,8 +87,8 @@ class GWVecEnv(VecEnv):
         return frames if frames is not None else [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return an attribute once for each row asked for: `state` of that row alone, anything else
-        of the batch."""
+        """Return an attribute for each requested row: the row's own `state`, or else the batch's
+        value."""
         value = getattr(self.batch, attr_name)
         rows = list(self._get_indices(indices))
         if attr_name == "state":
@@ -96,18 +96,18 @@ class GWVecEnv(VecEnv):
         return [value] * len(rows)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set an attribute of the batch; InputError if only some rows are meant, since rows have
-        none of their own."""
+        """Set an attribute of the batch; InputError if `indices` leaves out rows, which have
+        none."""
         self._refuse_some_rows(f"the attribute {attr_name!r}", indices)
         setattr(self.batch, attr_name, value)
 
     def env_method(
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method for each row asked for, and return their results.
+        """Call a method for each requested row, and return the results.
 
         `reset`, `render`, `get_state` and `set_state` act on those rows alone. Any other method is
-        the batch's: it is called once, and InputError is raised if only some rows are meant.
+        called once, on the whole batch; InputError if `indices` leaves out rows.
         """
         rows = list(self._get_indices(indices))
         method = getattr(self, f"_{method_name}_rows", None)
@@ -124,7 +124,7 @@ class GWVecEnv(VecEnv):
     def _reset_rows(
         self, rows: list[int], *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> list[Any]:
-        """Begin an episode in some rows: (observation, info) of each."""
+        """Begin an episode in some rows, and return (observation, info) of each."""
         mask = np.isin(np.arange(self.num_envs), rows)
         seeds = [seed if chosen else None for chosen in mask]
         observations, info = self.batch.reset(
@@ -140,7 +140,8 @@ class GWVecEnv(VecEnv):
         return [snapshot[row] for row in rows]
 
     def _set_state_rows(self, rows: list[int], state: Any) -> list[None]:
-        """Bring some rows to a snapshot of one scene; all rows to anything that the batch takes."""
+        """Restore some rows from a snapshot of one scene, or all rows from any state the batch
+        accepts."""
         batch: Any = self.batch
         if len(set(rows)) == self.num_envs:
             batch.set_state(state)
@@ -173,12 +174,12 @@ def rows_of(info: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any) -> VecMonitor:
-    """Make a Stable-Baselines3 VecEnv on the native batch of an environment of ours, with episode
+    """Make a Stable-Baselines3 VecEnv from a native batch of built-in scenes, with episode
     statistics.
 
     Args:
         env_id: a scene's name ("factory") or id ("GWFactory-v0", "gw_envs:GWFactory-v0").
-        n_envs: how many rows.
+        n_envs: number of rows.
         seed: row i is seeded `seed + i`.
         arguments: as for `gymnasium.make`.
 
@@ -198,11 +199,10 @@ def make_vec(env_id: str, n_envs: int = 1, seed: int | None = None, **arguments:
 
 
 class CorruptVecObservation(VecEnvWrapper):
-    """Lets sensors fail around a VecEnv: row i equals `gw_envs.corruption.CorruptObservation` with
+    """Makes the sensors of a VecEnv fail: row i equals `gw_envs.corruption.CorruptObservation` with
     its seed.
 
-    Put it inside `GWVecObservation`, so that workspace vectors are made of what the failing sensors
-    show.
+    Put it inside `GWVecObservation`, so that the workspace encodes the corrupted observations.
     """
 
     def __init__(self, venv: VecEnv, faults: Faults, **arguments: Any) -> None:
@@ -212,7 +212,7 @@ class CorruptVecObservation(VecEnvWrapper):
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
             faults: {modality: kind} or {modality: kinds}.
             arguments: as for `gw_envs.corruption.Corruption`. The kind "other_scene" needs `others`
-                where the environments are in processes of their own.
+                if each environment runs in its own process.
         """
         super().__init__(venv)
         core = core_of(venv)
@@ -221,15 +221,15 @@ class CorruptVecObservation(VecEnvWrapper):
         )
 
     def reset(self) -> dict[str, NDArray]:
-        """Begin an episode in every row: the first observations, corrupted by the seeds of the
-        environments."""
-        self.corruption.reset(list(self.venv.unwrapped._seeds))  # the reset clears them
+        """Begin an episode in every row; the first observations are corrupted by the environments'
+        seeds."""
+        self.corruption.reset(list(self.venv.unwrapped._seeds))  # resetting clears them
         observations: Any = self.venv.reset()
         return self.corruption(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step as the wrapped VecEnv does; every observation is corrupted, the last ones of
-        episodes too."""
+        """Step the wrapped VecEnv and corrupt every observation, also the last one of an
+        episode."""
         observations, reward, done, infos = self.venv.step_wait()
         if done.any():
             last = self.corruption.last([info.get("terminal_observation") for info in infos], done)
@@ -241,8 +241,7 @@ class CorruptVecObservation(VecEnvWrapper):
 
 
 class RepresentedVecEnv(VecEnvWrapper):
-    """Shows an agent what a frozen representation makes of every observation, all rows of a step at
-    once."""
+    """Applies a frozen representation to every observation, all rows of a step at once."""
 
     def __init__(self, venv: VecEnv, representation: Representation) -> None:
         """Wrap a VecEnv with Dict observations that hold the modalities the representation
@@ -256,8 +255,8 @@ class RepresentedVecEnv(VecEnvWrapper):
         return self.representation(observations)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step as the wrapped VecEnv does; every observation is represented, the last ones of
-        episodes too."""
+        """Step the wrapped VecEnv and represent every observation, also the last one of an
+        episode."""
         observations: Any
         observations, reward, done, infos = self.venv.step_wait()
         ended = [row for row, info in enumerate(infos) if "terminal_observation" in info]
@@ -267,7 +266,7 @@ class RepresentedVecEnv(VecEnvWrapper):
         rows = {}
         for name in (*self.representation.modalities, *self.representation.keep):
             rows[name] = np.concatenate([observations[name], [one[name] for one in last]])
-        represented = self.representation(rows)  # a few rows alone would cost as much as many
+        represented = self.representation(rows)  # one call, as few rows cost as much as many
         for number, row in enumerate(ended, self.num_envs):
             infos[row]["terminal_observation"] = _take(represented, number)
         return _take(represented, slice(self.num_envs)), reward, done, infos
@@ -281,8 +280,8 @@ def _take(rows: Any, index: Any) -> Any:
 
 
 class GWVecObservation(RepresentedVecEnv):
-    """Shows an agent workspace vectors: Box(-1, 1, (Z,)), or with `keep` a Dict of `z` and the keys
-    that are kept."""
+    """Replaces observations by workspace vectors: Box(-1, 1, (Z,)), or with `keep` a Dict of `z`
+    and the kept keys."""
 
     def __init__(
         self,
@@ -296,10 +295,10 @@ class GWVecObservation(RepresentedVecEnv):
 
         Args:
             venv: made by `make_vec`, or by SB3's own `make_vec_env`.
-            gw: the workspace, or the name of a scene or a folder of weights to load it from, as
-                configuration files can say it.
-            modalities: those to encode; all that are observed by default. Leaving one out of the
-                environment's own `modalities` too saves its rendering.
+            gw: the workspace, or (for configuration files) the name of a scene or a folder of
+                weights to load it from.
+            modalities: those to encode; all that are observed by default. To save the rendering of
+                a modality, leave it out of the environment's own `modalities` too.
             attention: as in `GlobalWorkspace.encode`.
             keep: other keys of the observation to pass on beside z, for example ("time",).
         """

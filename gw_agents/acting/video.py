@@ -26,7 +26,7 @@ def check_output(path: Path | None) -> None:
     if path is None:
         if not has_display():
             raise InputError(
-                "no display is there to open a window on: name a file, such as --out play.gif"
+                "there is no display to open a window on: name a file, such as --out play.gif"
             )
     else:
         _writer(path)
@@ -37,7 +37,7 @@ def write_video(path: Path, pictures: Pictures, fps: int) -> str:
     """Write pictures as .gif or .mp4, whole or not at all, and return the name of the format.
 
     An mp4 is H.264 if imageio-ffmpeg is installed, else VP9. Raises InputError on another suffix,
-    OSError if the film could not be written in full.
+    OSError if the video can't be written in full.
     """
     writer, formats = _writer(path), []
     write_atomically(path, lambda temporary: formats.append(writer(temporary, iter(pictures), fps)))
@@ -68,16 +68,16 @@ def _write_mp4(path: Path, pictures: Iterator[NDArray[np.uint8]], fps: int) -> s
         count, codec = _write_vp9(path, even, fps, (width, height)), NO_H264
     else:
         count, codec = _write_h264(imageio_ffmpeg, path, even, fps, (width, height)), "H.264"
-    _check_film(path, count)
+    _check_video(path, count)
     return codec
 
 
 def _write_h264(
     ffmpeg: Any, path: Path, pictures: Pictures, fps: int, size: tuple[int, int]
 ) -> int:
-    """Write with ffmpeg; the count of frames."""
+    """Write with ffmpeg, and return the number of frames."""
     count = 0
-    film = ffmpeg.write_frames(
+    video = ffmpeg.write_frames(
         str(path),
         size,
         fps=fps,
@@ -85,39 +85,39 @@ def _write_h264(
         macro_block_size=2,
         output_params=["-movflags", "+faststart"],
     )
-    film.send(None)
+    video.send(None)
     try:
         for picture in pictures:
-            film.send(picture)
+            video.send(picture)
             count += 1
     finally:
-        film.close()
+        video.close()
     return count
 
 
 def _write_vp9(path: Path, pictures: Pictures, fps: int, size: tuple[int, int]) -> int:
-    """Write with OpenCV, whose wheels have no encoder for H.264; the count of frames."""
+    """Write with OpenCV, whose wheels can't encode H.264, and return the number of frames."""
     cv2 = opencv()
-    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), fps, size)
-    if not film.isOpened():
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), fps, size)
+    if not video.isOpened():
         raise OSError("this OpenCV can't write mp4: install imageio-ffmpeg, or name a .gif instead")
     count = 0
     for picture in pictures:
-        film.write(picture[..., ::-1])
+        video.write(picture[..., ::-1])
         count += 1
-    film.release()
+    video.release()
     return count
 
 
-def _check_film(path: Path, count: int) -> None:
-    """Raise OSError unless a film holds `count` frames: encoders report no full disk."""
-    film, readable = opencv().VideoCapture(str(path)), 0
-    while film.grab():
+def _check_video(path: Path, count: int) -> None:
+    """Raise OSError unless a video holds `count` frames: encoders don't report a full disk."""
+    video, readable = opencv().VideoCapture(str(path)), 0
+    while video.grab():
         readable += 1
-    film.release()
+    video.release()
     if readable != count:
         raise OSError(
-            f"the film could not be written in full ({readable} of {count} frames): is the disk"
+            f"the video could not be written in full ({readable} of {count} frames): is the disk"
             " full?"
         )
 

@@ -112,7 +112,7 @@ class LanguageDomain(Domain):
         self.check_form(array, name)
         if array.size and (array.min() < 0 or array.max() >= self.vocabulary):
             raise InputError(
-                f"{name} holds token ids outside the vocabulary, 0..{self.vocabulary - 1}"
+                f"{name} holds token ids outside 0..{self.vocabulary - 1}, the vocabulary"
             )
         return super().check(array, name)
 
