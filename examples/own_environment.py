@@ -1,10 +1,11 @@
-"""Train domain modules, a workspace and an agent on an environment of somebody else.
+"""Train domain modules, a workspace and an agent on an environment that is not ours.
 
     pip install ".[examples]"
     python examples/own_environment.py
 
-The environment is MiniGrid's empty room: find the green square from anywhere. A wrapper shows it as
-a Dict of a picture and a vector. For any environment with a Dict observation, commands train too:
+The environment is MiniGrid's empty room, in which the agent must find the green square. A wrapper
+turns its observation into a Dict of a picture and a vector. Commands do the same training for any
+environment with a Dict observation:
 
     python -m gw_agents.pretrain domains --env examples.own_environment:PictureGrid-v0
     python -m gw_agents.pretrain workspace --env examples.own_environment:PictureGrid-v0
@@ -39,25 +40,24 @@ ENV_ID = "PictureGrid-v0"
 
 
 class PictureGrid(gym.ObservationWrapper):
-    """MiniGrid's room as a Dict.
+    """Turns the observation of MiniGrid's room into a Dict.
 
-    `image` (48, 48, 3) uint8; `pose` (4,) float32: x and y in cells, cosine and sine of the turn.
+    `image` (48, 48, 3) uint8; `pose` (4,) float32: x and y in cells, cosine and sine of the
+    heading.
     """
 
     def __init__(self, env: gym.Env) -> None:
         """Wrap a room of 6 x 6 cells."""
         super().__init__(env)
-        image, pose = (
-            gym.spaces.Box(0, 255, (48, 48, 3), np.uint8),
-            gym.spaces.Box(-1.0, 6.0, (4,), np.float32),
-        )
+        image = gym.spaces.Box(0, 255, (48, 48, 3), np.uint8)
+        pose = gym.spaces.Box(-1.0, 6.0, (4,), np.float32)
         self.observation_space = gym.spaces.Dict({"image": image, "pose": pose})
 
     def observation(self, observation: Any) -> dict[str, NDArray]:
-        """Return the room seen from above, instead of MiniGrid's symbols and sentence."""
+        """Return a picture of the room from above and the agent's pose."""
         room: Any = self.unwrapped
-        turn = room.agent_dir * np.pi / 2
-        pose = np.array([*room.agent_pos, np.cos(turn), np.sin(turn)], np.float32)
+        heading = room.agent_dir * np.pi / 2
+        pose = np.array([*room.agent_pos, np.cos(heading), np.sin(heading)], np.float32)
         return {"image": room.grid.render(8, room.agent_pos, room.agent_dir), "pose": pose}
 
 
@@ -76,7 +76,7 @@ class Arguments:
     """Train domain modules, a workspace and an agent on MiniGrid's empty room."""
 
     samples: int = 5_000
-    """Observations to gather by random actions."""
+    """Observations to gather with random actions."""
     domain_steps: int = 2_000
     """Optimizer steps of each domain module."""
     workspace_steps: int = 2_000
@@ -88,7 +88,7 @@ class Arguments:
 
 
 class Chance:
-    """An agent that acts at random."""
+    """Acts at random, with the interface that `evaluate_policy` expects of an agent."""
 
     def __init__(self, seed: int) -> None:
         """Seed the actions."""
@@ -100,7 +100,7 @@ class Chance:
 
 
 def train_on_rooms(arguments: Arguments) -> GlobalWorkspace:
-    """Train domain modules and a workspace on observations of random actions."""
+    """Train domain modules and a workspace on observations gathered with random actions."""
     seed, steps = arguments.seed, arguments.domain_steps
     recipes, _ = find_recipes(ENV_ID)
     observations = random_observations(ENV_ID, recipes, arguments.samples, seed)
@@ -117,17 +117,16 @@ def train_on_rooms(arguments: Arguments) -> GlobalWorkspace:
 
 
 def run(arguments: Arguments, episodes: int = 200) -> dict[str, float]:
-    """Train everything, and print and return mean returns over `episodes`; the best is below 1."""
+    """Train everything; print and return mean returns over `episodes`, which are below 1."""
     gw = train_on_rooms(arguments)
 
     def rooms(key: str, seed: int) -> VecEnv:
         return GWVecObservation(make_vec_env(ENV_ID, 8, seed), gw, (key,))
 
-    def score(what: str, agent: Any, key: str) -> float:
-        mean: Any = evaluate_policy(
-            agent, rooms(key, arguments.seed + 1000), episodes, deterministic=False
-        )[0]
-        print(f"{what}: mean return {mean:.3f}")
+    def score(label: str, agent: Any, key: str) -> float:
+        venv = rooms(key, arguments.seed + 1000)
+        mean: Any = evaluate_policy(agent, venv, episodes, deterministic=False)[0]
+        print(f"{label}: mean return {mean:.3f}")
         return mean
 
     agent = PPO(

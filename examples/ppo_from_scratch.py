@@ -1,10 +1,11 @@
 """PPO in one file and in plain torch, on workspace vectors: a loop to read, copy and change.
 
     python examples/ppo_from_scratch.py --env GWSimpleShapes-v0 --modalities attributes
-    python examples/ppo_from_scratch.py --env GWFactory-v0 --modalities image --test-modalities language --steps 150000
+    python examples/ppo_from_scratch.py --env GWFactory-v0 --modalities image \\
+        --test-modalities language --steps 150000
 
-The environments are a native Gymnasium batch; the workspace encodes all rows of a step at once. Nothing of
-Stable-Baselines3 is used in training.
+The environments are a native Gymnasium batch, and the workspace encodes all rows of a step at once.
+Training does not use Stable-Baselines3.
 """
 
 from dataclasses import dataclass
@@ -29,34 +30,34 @@ from gw_envs.scenes import ENV_IDS
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train a policy with PPO on the vectors of a frozen workspace, and score it in held-out episodes."""
+    """Train a PPO policy on vectors of a frozen workspace; score it in held-out episodes."""
 
     env: str = "GWSimpleShapes-v0"
     """Id of the environment."""
     modalities: tuple[str, ...] = ("attributes",)
-    """What is observed in training: any of image, attributes, language."""
+    """Modalities observed in training: any of image, attributes, language."""
     test_modalities: tuple[str, ...] | None = None
-    """What is observed in a second test, without more training."""
+    """Modalities observed in a second test, without more training."""
     seed: int = 0
     """Seed of the networks, of exploration and of the training episodes."""
     steps: int = 100_000
     """Environment steps."""
     num_envs: int = 32
-    """Environments side by side."""
+    """Environments stepped together."""
     horizon: int = 128
-    """Steps of each environment between two updates."""
+    """Steps of each environment in one rollout."""
     epochs: int = 10
     """Passes over a rollout."""
     batch_size: int = 512
     """Samples of one gradient step."""
     learning_rate: float = 1e-3
-    """Of Adam; falls linearly to zero."""
+    """Initial learning rate of Adam; it falls linearly to zero."""
     gamma: float = 0.98
-    """Discount of the return."""
+    """Discount factor."""
     gae_lambda: float = 0.95
-    """Between one-step (0) and whole-return (1) advantages."""
+    """Lambda of the advantage estimates, from one-step (0) to whole-return (1)."""
     clip: float = 0.2
-    """How far the ratio of new to old probabilities counts."""
+    """Largest distance from 1 at which the ratio of new to old probabilities counts."""
     value_weight: float = 0.5
     """Weight of the value's squared error."""
     episodes: int = 200
@@ -83,29 +84,29 @@ class Policy(nn.Module):
 
 
 def advantages_of(
-    rewards: Tensor, values: Tensor, over: Tensor, last: Tensor, gamma: float, decay: float
+    rewards: Tensor, values: Tensor, done: Tensor, last: Tensor, gamma: float, decay: float
 ) -> Tensor:
-    """Generalised advantage estimates (arXiv 1506.02438).
+    """Compute generalized advantage estimates, (T, N) (arXiv 1506.02438).
 
     Args:
-        rewards: (T, N), with the discounted value of the last state added where an episode was truncated.
-        values: (T, N) of the states that were acted in.
-        over: (T, N), 1 where the step ended an episode.
+        rewards: (T, N), plus the discounted value of the last state where an episode was truncated.
+        values: (T, N) values of the states that the policy acted in.
+        done: (T, N), 1 where the step ended an episode.
         last: (N,) values of the states after the last step.
-        gamma: discount.
-        decay: lambda.
+        gamma: discount factor.
+        decay: lambda of the estimates.
     """
     following = torch.cat([values[1:], last[None]])
-    errors = rewards + gamma * (1.0 - over) * following - values
+    errors = rewards + gamma * (1.0 - done) * following - values
     advantages, running = torch.zeros_like(rewards), torch.zeros_like(last)
     for t in reversed(range(len(rewards))):
-        running = errors[t] + gamma * decay * (1.0 - over[t]) * running
+        running = errors[t] + gamma * decay * (1.0 - done[t]) * running
         advantages[t] = running
     return advantages
 
 
 class Rollouts:
-    """Steps of a batch of environments, collected piece by piece."""
+    """Collects steps of a batch of environments, one rollout at a time."""
 
     def __init__(self, arguments: Arguments, gw: GlobalWorkspace) -> None:
         self.arguments, self.gw = arguments, gw
@@ -113,65 +114,61 @@ class Rollouts:
             arguments.env,
             num_envs=arguments.num_envs,
             modalities=arguments.modalities,
-            autoreset_mode=AutoresetMode.SAME_STEP,  # the observation after an end is the next episode's first
+            autoreset_mode=AutoresetMode.SAME_STEP,  # an ended episode returns the next one's start
         )
-        shown, _ = self.envs.reset(seed=arguments.seed)
-        self.z = torch.from_numpy(gw.encode(shown))  # (N, Z): all rows at once
+        observations, _ = self.envs.reset(seed=arguments.seed)
+        self.z = torch.from_numpy(gw.encode(observations))  # (N, Z): all rows at once
         self.successes: list[bool] = []
 
     @torch.no_grad()
     def collect(self, policy: Policy) -> tuple[Tensor, ...]:
-        """The next `horizon` steps: z (T N, Z), actions, log probabilities, advantages and returns, (T N,) each."""
+        """Take `horizon` steps in every environment.
+
+        Returns z (T N, Z), and actions, log probabilities, advantages and returns, (T N,) each.
+        """
         steps: list[tuple[Tensor, ...]] = []
         for _ in range(self.arguments.horizon):
             choice, value = policy(self.z)
             action = choice.sample()
-            shown, reward, terminated, truncated, info = self.envs.step(action.numpy())
-            over = terminated | truncated
-            gained = torch.as_tensor(reward, dtype=torch.float32)
-            if over.any():
-                ended = info["final_obs"][over]
-                last = self.gw.encode(
-                    {name: np.stack([one[name] for one in ended]) for name in shown}
-                )
-                unfinished = torch.as_tensor(
-                    truncated[over] & ~terminated[over], dtype=torch.float32
-                )
-                gained[torch.as_tensor(over)] += (
-                    self.arguments.gamma * unfinished * policy(torch.from_numpy(last))[1]
-                )
-                self.successes += info["final_info"]["is_success"][over].tolist()
-            steps.append(
-                (
-                    self.z,
-                    action,
-                    choice.log_prob(action),
-                    value,
-                    gained,
-                    torch.as_tensor(over).float(),
-                )
-            )
-            self.z = torch.from_numpy(self.gw.encode(shown))
-        z, action, log_probability, value, gained, over = (
-            torch.stack(column) for column in zip(*steps, strict=True)
-        )
-        after = policy(self.z)[1]
+            observations, reward, terminated, truncated, info = self.envs.step(action.numpy())
+            done = terminated | truncated
+            rewards = torch.as_tensor(reward, dtype=torch.float32)
+            if done.any():
+                unfinished = torch.as_tensor(truncated & ~terminated, dtype=torch.float32)[done]
+                last = self._values_at_end(policy, info["final_obs"][done])
+                rewards[torch.as_tensor(done)] += self.arguments.gamma * unfinished * last
+                self.successes += info["final_info"]["is_success"][done].tolist()
+            ended = torch.as_tensor(done).float()
+            steps.append((self.z, action, choice.log_prob(action), value, rewards, ended))
+            self.z = torch.from_numpy(self.gw.encode(observations))
+        columns = zip(*steps, strict=True)
+        z, action, log_probability, value, rewards, done = map(torch.stack, columns)
         advantage = advantages_of(
-            gained, value, over, after, self.arguments.gamma, self.arguments.gae_lambda
+            rewards,
+            value,
+            done,
+            policy(self.z)[1],
+            self.arguments.gamma,
+            self.arguments.gae_lambda,
         )
-        return tuple(
-            rows.flatten(0, 1)
-            for rows in (z, action, log_probability, advantage, advantage + value)
-        )
+        rollout = (z, action, log_probability, advantage, advantage + value)
+        return tuple(rows.flatten(0, 1) for rows in rollout)
+
+    def _values_at_end(self, policy: Policy, observations: NDArray) -> Tensor:
+        """Return (K,) values of the last observations, dicts of arrays, of K episodes."""
+        batch = {}
+        for name in observations[0]:
+            batch[name] = np.stack([observation[name] for observation in observations])
+        return policy(torch.from_numpy(self.gw.encode(batch)))[1]
 
 
 def improve(
     policy: Policy,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     rollout: tuple[Tensor, ...],
     arguments: Arguments,
 ) -> None:
-    """PPO's update (arXiv 1707.06347) on one rollout."""
+    """Update the policy on one rollout, as PPO does (arXiv 1707.06347)."""
     for _ in range(arguments.epochs):
         for rows in torch.randperm(len(rollout[0])).split(arguments.batch_size):
             z, action, old, advantage, target = (column[rows] for column in rollout)
@@ -181,10 +178,10 @@ def improve(
             clipped = ratio.clamp(1.0 - arguments.clip, 1.0 + arguments.clip)
             loss = -torch.min(ratio * advantage, clipped * advantage).mean()
             loss = loss + arguments.value_weight * (value - target).square().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(policy.parameters(), 0.5)
-            optimiser.step()
+            optimizer.step()
 
 
 def train(arguments: Arguments, gw: GlobalWorkspace) -> Policy:
@@ -192,13 +189,13 @@ def train(arguments: Arguments, gw: GlobalWorkspace) -> Policy:
     torch.manual_seed(arguments.seed)
     rollouts = Rollouts(arguments, gw)
     policy = Policy(gw.width, int(rollouts.envs.single_action_space.n))  # type: ignore[attr-defined]
-    optimiser = torch.optim.Adam(policy.parameters(), arguments.learning_rate, eps=1e-5)
+    optimizer = torch.optim.Adam(policy.parameters(), arguments.learning_rate, eps=1e-5)
     size = arguments.num_envs * arguments.horizon
     updates = -(-arguments.steps // size)
     with tqdm(total=updates * size, desc=arguments.env, unit="step", unit_scale=True) as bar:
         for update in range(updates):
-            optimiser.param_groups[0]["lr"] = arguments.learning_rate * (1.0 - update / updates)
-            improve(policy, optimiser, rollouts.collect(policy), arguments)
+            optimizer.param_groups[0]["lr"] = arguments.learning_rate * (1.0 - update / updates)
+            improve(policy, optimizer, rollouts.collect(policy), arguments)
             recent = rollouts.successes[-100:]
             bar.set_postfix(
                 success=f"{np.mean(recent):.0%} of the last {len(recent)}" if recent else "-"
@@ -223,9 +220,9 @@ def score(
 def main(arguments: Arguments) -> dict[str, Scores]:
     """Train, test, and print the scores beside those of random actions."""
     check_choice("environment", arguments.env, ENV_IDS)
-    for what in ("steps", "num_envs", "horizon", "batch_size", "episodes"):
-        check_whole(what, getattr(arguments, what), 1)
-    tested = {"": check_modalities(arguments.modalities)}  # checked now, not after the training
+    for name in ("steps", "num_envs", "horizon", "batch_size", "episodes"):
+        check_whole(name, getattr(arguments, name), 1)
+    tested = {"": check_modalities(arguments.modalities)}  # fails now, not after training
     if arguments.test_modalities is not None:
         tested[", without more training"] = check_modalities(arguments.test_modalities)
     gw = GlobalWorkspace.from_pretrained(arguments.env, device="cpu")
@@ -236,8 +233,8 @@ def main(arguments: Arguments) -> dict[str, Scores]:
 
     results = {"random actions": run_episodes(arguments.env, act_randomly, arguments.episodes)}
     policy = train(arguments, gw)
-    for remark, names in tested.items():
-        results[" + ".join(names) + remark] = score(policy, gw, arguments, names)
+    for remark, modalities in tested.items():
+        results[" + ".join(modalities) + remark] = score(policy, gw, arguments, modalities)
     for name, scores in results.items():
         print(f"{name}: {scores}")
     return results

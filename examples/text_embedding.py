@@ -1,10 +1,11 @@
-"""A frozen text embedding in place of the language module: captions as sentences, whatever the words.
+"""Use a frozen text embedding in place of the language module, so that captions can use any words.
 
     pip install ".[text]"
     python examples/text_embedding.py --scene simple_shapes
 
-WordLlama's wheel holds 256 numbers for each word piece, and a sentence is their mean. A domain module of our own reads
-that under the key `language`, the workspace is trained with it, and probes say what is known beside our own module.
+WordLlama's wheel holds a vector of 256 numbers for each word piece; the vector of a sentence is
+their mean. A domain module of our own reads that vector under the key `language`. The example
+trains a workspace with it, and prints what probes read from it and from the shipped module.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,74 +32,78 @@ from gw_agents.workspace.model import GWConfig
 from gw_agents.workspace.objective import preset_called
 from gw_envs.assets import asset_path
 from gw_envs.dataset import Sampler
+from gw_envs.errors import InputError
 from gw_envs.language import captions_true, sentences
 
 Embedding = Callable[[list[str]], NDArray[np.float32]]
-"""B sentences -> (B, E)."""
+"""A function of B sentences that returns (B, E) vectors."""
 
 
 class TextDomain(VectorDomain):
-    """(B,) sentences <-> (B, latent_width) latents, by way of a frozen embedding; decodes (B, E) embeddings."""
+    """(B,) sentences <-> (B, latent_width) latents, through a frozen embedding.
+
+    Decodes latents into (B, E) embeddings, not into sentences.
+    """
 
     kind = "text"
     accepts = np.str_
 
     def __init__(self, embed: Embedding, width: int, latent_width: int = 32) -> None:
-        """Build the encoder and the decoder around the embedding of `width` numbers E, which is never trained."""
+        """Build the encoder and the decoder around an embedding of `width` numbers E."""
         super().__init__(width, latent_width, hidden=256)
         self.embed = embed
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One sentence, which is no array."""
+        """Shape of one sentence: (), a scalar of type str."""
         return ()
 
     def check(self, array: NDArray, name: str) -> Tensor:
-        """(B,) sentences -> (B, E) embeddings, which is what `encode` reads; ValueError on anything else."""
+        """Return the (B, E) embeddings of (B,) sentences; InputError on anything else."""
         if not np.issubdtype(array.dtype, np.str_) or array.ndim != 1:
-            raise ValueError(
-                f"{name} is {array.dtype} of shape {array.shape}: give a sentence, or a list of sentences"
+            raise InputError(
+                f"{name} is {array.dtype} of shape {array.shape}: give a sentence, or a list of"
+                " sentences"
             )
         return torch.from_numpy(self.embed(array.tolist()))
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Put a frozen text embedding in place of the language module, and probe what it knows."""
+    """Train a workspace on a frozen text embedding, and probe it."""
 
     scene: Literal["simple_shapes", "factory"] = "simple_shapes"
-    """Which scene."""
+    """Scene to caption."""
     scenes: int = 20_000
-    """Scenes to learn from."""
+    """Number of training scenes."""
     steps: int = 2_000
-    """Optimiser steps of the domain module, of the workspace and of each probe."""
+    """Optimizer steps of the domain module, of the workspace and of each probe."""
     seed: int = 0
     """Seed of everything."""
 
 
 def wordllama() -> Embedding:
-    """The embedding that WordLlama's wheel brings, 256 numbers a sentence; raises ImportError without it."""
+    """Return WordLlama's embedding, 256 numbers a sentence; raises ImportError without it."""
     import wordllama as package
 
-    # It looks for its own tokenizer in a folder of another name, and would download it: so say where it is.
+    # By default WordLlama looks for its tokenizer in the wrong folder, and then downloads it.
     model = package.WordLlama.load(cache_dir=Path(package.__file__).parent, disable_download=True)
     return lambda texts: np.asarray(model.embed(texts, norm=True), np.float32)
 
 
-def train_text(embed: Embedding, said: list[str], steps: int, seed: int) -> TextDomain:
-    """A text domain trained on sentences alone, frozen."""
+def train_text(embed: Embedding, captions: list[str], steps: int, seed: int) -> TextDomain:
+    """Train a text domain on sentences alone, and freeze it."""
     seed_torch(seed)
-    domain = TextDomain(embed, embed(said[:1]).shape[1])
-    train_domain(
-        domain, np.array(said), FitConfig(steps, 256, 2e-3, seed=seed), label="text domain"
-    )
+    domain = TextDomain(embed, embed(captions[:1]).shape[1])
+    fit = FitConfig(steps, 256, 2e-3, seed=seed)
+    train_domain(domain, np.array(captions), fit, label="text domain")
     return domain
 
 
 def observe(
     scene: str, split: str, count: int, seed: int
 ) -> tuple[Any, dict[str, NDArray], list[str]]:
-    """`count` scenes of a split, what is observed of them, and what is said of them."""
+    """Return `count` scenes of a split: their states, observations and captions."""
     sampler = Sampler(scene, split, seed)
     states = sampler.states(0, count)
     return states, sampler.batch(0, count), sentences(states)
@@ -107,7 +112,7 @@ def observe(
 def workspace_of(
     scene: str, domains: Mapping[str, Domain], latents: Mapping[str, Tensor], steps: int, seed: int
 ) -> GlobalWorkspace:
-    """A workspace on the latents of matched scenes, with its domain modules."""
+    """Train a workspace on the latents of matched scenes, and join it with its domain modules."""
     config = GWConfig({name: rows.shape[1] for name, rows in latents.items()})
     fit = FitConfig(steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=seed)
     plan = TrainingPlan(fit, losses=preset_called("broad+cont"))
@@ -116,49 +121,61 @@ def workspace_of(
 
 
 def run(arguments: Arguments, embed: Embedding) -> dict[str, dict[str, float]]:
-    """Train, print and return the probes' errors on held-out scenes: {what is probed: {attribute: error}}."""
+    """Train both workspaces, and print and return the errors of probes on held-out scenes.
+
+    Returns {name of the module and of the probed vector: {attribute: error}}.
+    """
     scene, steps, seed = arguments.scene, arguments.steps, arguments.seed
-    _, shown, said = observe(scene, "train", arguments.scenes, seed)
-    states, unseen, unseen_said = observe(scene, "test", 2_000, seed)
-    ours = {name: load_domain(asset_path(f"weights/{scene}"), name, scene)[0] for name in shown}
-    text = train_text(embed, said, steps, seed)
-    both = {"ours": (ours, shown["language"], unseen["language"])}
-    both["text"] = ({**ours, "language": text}, np.array(said), np.array(unseen_said))
-    known = torch.from_numpy(shown["attributes"])
-    errors = {}
-    latents = encode_rows(ours, shown)
-    for name, (domains, captions, unseen_captions) in both.items():
-        rows = {
-            **latents,
-            "language": domains["language"].encode(domains["language"].check(captions, "language")),
-        }
-        gw = workspace_of(scene, domains, rows, steps, seed)
-        held_out = gw.latents({"language": unseen_captions})["language"]
-        for what, fitted, judged in (
-            ("latent", rows["language"], held_out),
-            (
-                "workspace",
-                gw.workspace.enter("language", rows["language"]),
-                gw.encode({"language": unseen_captions}),
-            ),
+    _, observations, captions = observe(scene, "train", arguments.scenes, seed)
+    states, held_out, held_out_captions = observe(scene, "test", 2_000, seed)
+    folder = asset_path(f"weights/{scene}")
+    ours = {name: load_domain(folder, name, scene)[0] for name in observations}
+    text = train_text(embed, captions, steps, seed)
+    modules: dict[str, tuple[Domain, NDArray, NDArray]] = {
+        "ours": (ours["language"], observations["language"], held_out["language"]),
+        "text": (text, np.array(captions), np.array(held_out_captions)),
+    }
+    latents = encode_rows(ours, observations)
+    attributes = torch.from_numpy(observations["attributes"])
+    errors, workspaces = {}, {}
+    for name, (module, language, held_out_language) in modules.items():
+        rows = {**latents, "language": module.encode(module.check(language, "language"))}
+        gw = workspace_of(scene, {**ours, "language": module}, rows, steps, seed)
+        workspaces[name] = gw
+        z = gw.workspace.enter("language", rows["language"])
+        unseen = {"language": held_out_language}
+        for vector, fitted, judged in (
+            ("latent", rows["language"], gw.latents(unseen)["language"]),
+            ("workspace", z, gw.encode(unseen)),
         ):
-            probe = mlp_probe(scene, fitted, known, seed, steps)
-            errors[f"{name} {what}"] = attribute_errors(
-                scene, probe(torch.from_numpy(judged)), unseen["attributes"]
-            )
-    print(f"{'':<16}" + "".join(f"{attribute:>12}" for attribute in errors["ours latent"]))
-    for what, values in errors.items():
-        print(f"{what:<16}" + "".join(f"{value:>12.3g}" for value in values.values()))
-    # The last workspace is the one with sentences: what it would say of a picture is the nearest of known sentences.
-    guessed = gw.translate({"image": unseen["image"]}, "image", "language")
-    nearest = (torch.from_numpy(guessed) @ torch.from_numpy(embed(said)).T).argmax(1).tolist()
-    truth = captions_true([said[row] for row in nearest], states)
-    chance = captions_true([said[row] for row in reversed(nearest)], states)
-    print(f"of an unseen picture: {said[nearest[0]]!r}")
-    print(
-        f"{truth.mean():.0%} of what is said of {len(nearest):,} is true, and {chance.mean():.0%} of other pictures"
-    )
+            probe = mlp_probe(scene, fitted, attributes, seed, steps)
+            predicted = probe(torch.from_numpy(judged))
+            errors[f"{name} {vector}"] = attribute_errors(scene, predicted, held_out["attributes"])
+    print_errors(errors)
+    print_captions(workspaces["text"], embed, captions, held_out["image"], states)
     return errors
+
+
+def print_errors(errors: Mapping[str, Mapping[str, float]]) -> None:
+    """Print a table of probe errors: one row for each probed vector, one column an attribute."""
+    print(f"{'':<16}" + "".join(f"{attribute:>12}" for attribute in errors["ours latent"]))
+    for name, row in errors.items():
+        print(f"{name:<16}" + "".join(f"{error:>12.3g}" for error in row.values()))
+
+
+def print_captions(
+    gw: GlobalWorkspace, embed: Embedding, captions: list[str], images: NDArray, states: Any
+) -> None:
+    """Caption held-out images with the nearest training captions, and print how many are true."""
+    predicted = torch.from_numpy(gw.translate({"image": images}, "image", "language"))
+    nearest = (predicted @ torch.from_numpy(embed(captions)).T).argmax(1).tolist()
+    chosen = [captions[row] for row in nearest]
+    truth, chance = captions_true(chosen, states), captions_true(chosen[::-1], states)
+    print(f"caption of an unseen picture: {chosen[0]!r}")
+    print(
+        f"{truth.mean():.0%} of the claims in {len(chosen):,} such captions are true; if the"
+        f" captions are paired with other pictures, {chance.mean():.0%} are"
+    )
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""The pages of `docs`: their Python runs as written, what they point at is there, their commands exist.
+"""The pages of `docs`: their Python runs as written, and their links and commands exist.
 
-A block is left out where `<!-- not run: reason -->` stands on the line before it.
+A block is skipped where `<!-- not run: reason -->` stands on the line before it.
 """
 
 import re
@@ -17,20 +17,23 @@ BLOCK = re.compile(
 
 
 def blocks(page: str) -> list[str]:
-    """The code of the Python blocks that are to run, each after as many empty lines as stand before it in the page."""
-    found = [match for match in BLOCK.finditer(page) if match["reason"] is None]
-    return ["\n" * page[: match.start("code")].count("\n") + match["code"] for match in found]
+    """Return the code of the Python blocks to run.
+
+    Each begins with as many empty lines as the page has lines before it.
+    """
+    matches = [match for match in BLOCK.finditer(page) if match["reason"] is None]
+    return ["\n" * page[: match.start("code")].count("\n") + match["code"] for match in matches]
 
 
 def test_blocks_by_hand():
-    page = "a\n```python\nx = 1\n```\n<!-- not run: no display -->\n```python\nbroken(\n```\n```bash\nls\n```\n"
+    skipped = "<!-- not run: no display -->\n```python\nbroken(\n```\n"
+    page = f"a\n```python\nx = 1\n```\n{skipped}```bash\nls\n```\n"
     assert [block.strip() for block in blocks(page + "```python\ny = x\n```\n")] == [
         "x = 1",
         "y = x",
     ]
-    assert (
-        blocks(page)[0].split("\n")[2] == "x = 1"
-    )  # the page's third line, so that errors name the right one
+    # The page's third line stays the third, so that errors name the right one.
+    assert blocks(page)[0].split("\n")[2] == "x = 1"
 
 
 @pytest.mark.torch

@@ -1,4 +1,4 @@
-"""The examples: the loop learns, and the Zoo's hyperparameters are those of environments and wrappers that exist."""
+"""The examples: the loop learns, and the Zoo's hyperparameters name things that exist."""
 
 import subprocess
 import sys
@@ -21,25 +21,27 @@ ZOO = ROOT / "examples/rl_zoo3.yml"
 def loop():
     spec = spec_from_file_location("ppo_from_scratch", ROOT / "examples/ppo_from_scratch.py")
     module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclass looks for its own types
+    sys.modules[spec.name] = module  # its dataclass looks up its types there
     spec.loader.exec_module(module)
     return module
 
 
 def test_advantages_by_hand(loop):
     rewards, values = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[0.5], [1.0], [2.0]])
-    over = torch.tensor([[0.0], [1.0], [0.0]])
-    found = loop.advantages_of(rewards, values, over, torch.tensor([8.0]), gamma=0.5, decay=0.5)
-    # errors: 1 + 0.5 * 1 - 0.5 = 1; 2 - 1 = 1 (over); 4 + 0.5 * 8 - 2 = 6; the first also gets 0.25 of the second
-    assert found[:, 0].tolist() == [1.25, 1.0, 6.0]
+    done = torch.tensor([[0.0], [1.0], [0.0]])
+    last = torch.tensor([8.0])
+    advantages = loop.advantages_of(rewards, values, done, last, gamma=0.5, decay=0.5)
+    # Errors: 1 + 0.5 * 1 - 0.5 = 1; 2 - 1 = 1 (done); 4 + 0.5 * 8 - 2 = 6.
+    # The first advantage also gets 0.25 of the second error.
+    assert advantages[:, 0].tolist() == [1.25, 1.0, 6.0]
 
 
 def test_the_loop_learns(loop):
     arguments = loop.Arguments(steps=60_000, episodes=50, test_modalities=("image",))
-    found = loop.main(arguments)
-    assert found["random actions"].success.mean() < 0.2
-    assert found["attributes"].success.mean() > 0.8
-    assert found["image, without more training"].success.mean() > 0.5
+    scores = loop.main(arguments)
+    assert scores["random actions"].success.mean() < 0.2
+    assert scores["attributes"].success.mean() > 0.8
+    assert scores["image, without more training"].success.mean() > 0.5
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,9 @@ def test_hyperparameters_for_the_zoo(env_id):
 
 @pytest.mark.skipif(find_spec("rl_zoo3") is None, reason="rl_zoo3 is not installed")
 def test_the_zoo_trains(tmp_path):
-    command = "-m rl_zoo3.train --gym-packages gw_envs --algo ppo --env GWSimpleShapes-v0 --seed 0 --eval-freq -1 -n 32"
-    small = ["--hyperparams", "n_envs:2", "n_steps:16", "batch_size:16"]
+    command = "-m rl_zoo3.train --gym-packages gw_envs --algo ppo --env GWSimpleShapes-v0"
+    small = ["--seed", "0", "--eval-freq", "-1", "-n", "32"]
+    small += ["--hyperparams", "n_envs:2", "n_steps:16", "batch_size:16"]
     files = ["--conf-file", str(ZOO), "--log-folder", str(tmp_path)]
     subprocess.run(
         [sys.executable, *command.split(), *files, *small],

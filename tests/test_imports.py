@@ -40,7 +40,7 @@ FLOORS = (
     ("sb3",),
     COMMANDS,
 )
-"""The parts of `gw_agents`, from the ground up: a part imports from lower floors and from itself alone."""
+"""The parts of `gw_agents`, from the ground up: each imports only itself and lower floors."""
 STABLE_BASELINES = (
     "gw_agents/acting/",
     "gw_agents/train.py",

@@ -1,4 +1,4 @@
-"""Workspaces on environments of others: which keys are used, what is gathered, what is refused, what is loaded."""
+"""Workspaces on other environments: keys used, observations gathered, input refused, loading."""
 
 import importlib.util
 from dataclasses import replace
@@ -26,7 +26,7 @@ ENV_ID = "TinyWalk-v0"
 
 
 class TinyWalk(gym.Env):
-    """A bright square on a line, seen as a picture and as a vector of odd ranges; other keys are of no use."""
+    """A bright square on a line, shown as a picture and a vector of odd ranges, beside other keys."""
 
     action_space = gym.spaces.Discrete(2)
     observation_space = gym.spaces.Dict(

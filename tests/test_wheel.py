@@ -1,4 +1,4 @@
-"""The wheel alone, away from the checkout: an environment, a workspace with its weights, an agent that learns."""
+"""The wheel without the checkout: an environment, a shipped workspace, an agent that learns."""
 
 import os
 import subprocess
@@ -42,8 +42,10 @@ env = gym.make("gw_envs:GWFactory-v0")
 obs, info = env.reset(seed=0)
 gw = GlobalWorkspace.from_pretrained("factory")
 assert gw.encode(obs).shape == (gw.workspace.config.z_width,)
-observed = GWVecObservation(make_vec("GWFactory-v0", n_envs=2, modalities=("image", "language")), gw)
-print("steps:", PPO("MlpPolicy", observed, n_steps=16, batch_size=16, n_epochs=1, seed=0).learn(64).num_timesteps)
+venv = make_vec("GWFactory-v0", n_envs=2, modalities=("image", "language"))
+small = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "seed": 0}
+model = PPO("MlpPolicy", GWVecObservation(venv, gw), **small)
+print("steps:", model.learn(64).num_timesteps)
 """
 
 
