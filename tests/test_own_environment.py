@@ -26,7 +26,7 @@ ENV_ID = "TinyWalk-v0"
 
 
 class TinyWalk(gym.Env):
-    """A bright square on a line, shown as a picture and a vector of odd ranges, beside other keys."""
+    """A bright square on a line, shown as a picture and a vector of odd ranges, with other keys."""
 
     action_space = gym.spaces.Discrete(2)
     observation_space = gym.spaces.Dict(
