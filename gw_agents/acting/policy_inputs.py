@@ -207,8 +207,8 @@ class ConcatenatedLatents(Representation):
         strange = [name for name in self.modalities if name not in self.slots]
         if strange:
             raise InputError(
-                f"the policy reads latents of {', '.join(self.slots)}, and has no place for those of"
-                f" {strange[0]}"
+                f"the policy reads latents of {', '.join(self.slots)}, and has no place for those"
+                f" of {strange[0]}"
             )
         self.widths = {name: gw.domain_modules[name].latent_width for name in self.slots}
         self.space = gym.spaces.Box(-np.inf, np.inf, (sum(self.widths.values()),), np.float32)
