@@ -1,4 +1,4 @@
-"""Score an agent in held-out episodes, also with untrained modalities or failing sensors.
+"""Score an agent in held-out episodes, also with other modalities or failing sensors.
 
 Examples:
     python -m gw_agents.evaluate runs/agents/mine/agent --episodes 500 --test-modalities image

@@ -1,5 +1,6 @@
 """Train an agent.
 
+Examples:
     python -m gw_agents.train --env GWFactory-v0 --modalities image --algo ppo --seed 0
     python -m gw_agents.train --env GWSimpleShapes-v0 --modalities attributes --steps 100000
     python -m gw_agents.train --env GWFactory-v0 --modalities image --test-modalities attributes
