@@ -13,9 +13,10 @@ from stable_baselines3 import PPO
 
 import gw_envs
 from gw_agents import CheckpointError, GlobalWorkspace
+from gw_agents.acting.algorithms import ALGORITHMS
 from gw_agents.acting.evaluation import evaluate, run_episodes
 from gw_agents.acting.loading import create_agent, import_zip, load_agent, shipped_agents
-from gw_agents.acting.spec import ALGORITHMS, AgentSpec
+from gw_agents.acting.spec import AgentSpec
 from gw_agents.checkpoint import config_hash
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, make_vec
 from gw_envs import assets

@@ -11,12 +11,13 @@ from PIL import Image
 
 import gw_envs
 from gw_agents import enjoy, train
+from gw_agents.acting.algorithms import ALGORITHMS
 from gw_agents.acting.arguments import AgentSource
 from gw_agents.acting.loading import create_agent, load_agent
 from gw_agents.acting.playing import play
 from gw_agents.acting.policy_inputs import POLICY_INPUTS
 from gw_agents.acting.run_state import RunState
-from gw_agents.acting.spec import ALGORITHMS, AgentSpec
+from gw_agents.acting.spec import AgentSpec
 from gw_agents.command import run_command
 from gw_agents.run_file import write_run
 from gw_agents.train import TrainConfig

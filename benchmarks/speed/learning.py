@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 
 from benchmarks.speed.networks import BATCH, NATURE_SIDE
 from benchmarks.speed.timing import Budget, Rates, Series, Stopwatch
-from gw_agents.acting.spec import ALGORITHMS
+from gw_agents.acting.algorithms import ALGORITHMS
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_agents.sb3 import GWFeaturesExtractor, GWVecObservation, RawExtractor, make_vec
 from gw_envs.scenes import SCENES

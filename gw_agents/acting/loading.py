@@ -21,9 +21,10 @@ from stable_baselines3.common.env_util import make_vec_env
 from torch import nn
 
 from gw_agents.acting.agent import Agent, aliases, split_path
+from gw_agents.acting.algorithms import ALGORITHMS
 from gw_agents.acting.policy_inputs import POLICY_INPUTS
 from gw_agents.acting.spaces import check_scene, readable_modalities
-from gw_agents.acting.spec import ALGORITHMS, POLICY_SETTINGS, AgentSpec, registered_id
+from gw_agents.acting.spec import POLICY_SETTINGS, AgentSpec, registered_id
 from gw_agents.acting.vec_env import RepresentedVecEnv, make_vec
 from gw_agents.checkpoint import CheckpointError, load_into, read_config, read_tensors
 from gw_agents.devices import resolve_device

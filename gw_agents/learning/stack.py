@@ -13,7 +13,6 @@ from torch.nn.functional import layer_norm, relu, silu
 from gw_agents.workspace.model import Codes, GWConfig, Workspace
 from gw_agents.workspace.objective import Batch, BatchViews, Latents, Terms, compute_terms
 
-
 EPSILON = nn.LayerNorm(1).eps
 
 
