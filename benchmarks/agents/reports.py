@@ -160,14 +160,11 @@ def _transfer_figures(rows: Sequence[Row], encoder: str) -> dict[str, str]:
         return find_row(rows, "share", scene, encoder=encoder, train=train, test=test).measured
 
     figures: dict[str, str] = {}
-    of_captions = []
     for scene in SCENES:
         worse = min(share(scene, "image", "attributes"), share(scene, "attributes", "image"))
         figures[f"{encoder}_transfer_{scene}"] = f"{worse:.1%}"
-        for train in ("image", "attributes"):
-            of_captions.append(share(scene, train, "language"))
-    figures[f"{encoder}_captions_low"] = f"{min(of_captions):.1%}"
-    figures[f"{encoder}_captions_high"] = f"{max(of_captions):.1%}"
+        captions = sorted(share(scene, train, "language") for train in ("image", "attributes"))
+        figures[f"{encoder}_captions_{scene}"] = f"{captions[0]:.1%} to {captions[1]:.1%}"
     fused = find_row(rows, "success", "factory", encoder=encoder, train="image", test="all")
     return figures | {f"{encoder}_fused_factory": f"{fused.measured:.1%}"}
 

@@ -109,6 +109,8 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
                 about = {"modality": modality, "attribute": attribute, "probe": "mlp"}
                 error = find_row(rows, "error", scene, **about).measured
                 figures[f"{scene}_{modality}_{attribute}"] = f"{error:.3g}"
+    lost = find_row(rows, "error", "factory", modality="image", attribute="variance").measured
+    figures["factory_variance"] = f"{lost:.3g}"
     for probe, attribute in product(("linear", "redrawn"), ("shape", "rotation")):
         about = {"modality": "image", "attribute": attribute, "probe": probe}
         error = find_row(rows, "error", "simple_shapes", **about).measured

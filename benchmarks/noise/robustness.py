@@ -212,24 +212,30 @@ def figures(results: Mapping[Cell, Any]) -> list[Figure]:
 
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
-    shapes, pair = "simple_shapes", list(SETS[0])
+    shapes, pair, every = "simple_shapes", list(SETS[0]), list(MODALITIES)
+
+    def accuracy(scene: str, method: str, **wanted: Any) -> str:
+        return f"{find_row(rows, 'accuracy', scene, method=method, **wanted).measured:.1%}"
 
     def failing(scene: str, method: str, modalities: Sequence[str]) -> str:
-        wanted = {"part": "all sensors", "severity": 1.0, "modalities": list(modalities)}
-        return f"{find_row(rows, 'accuracy', scene, method=method, **wanted).measured:.0%}"
+        wanted = {"part": "all sensors", "severity": 1.0, "modalities": modalities}
+        return accuracy(scene, method, **wanted)
 
     def noisy(method: str, noise: str = "random", **more: Any) -> str:
-        wanted = {"method": method, "test": noise, "sigma": 10.0, "modalities": pair}
-        wanted |= {"networks": "layer_norm"} | more
-        return f"{find_row(rows, 'accuracy', shapes, **wanted).measured:.0%}"
+        wanted = {"test": noise, "sigma": 10.0, "modalities": pair, "networks": "layer_norm"} | more
+        return accuracy(shapes, method, **wanted)
 
     figures = {
         "two_best_shapes": failing(shapes, "best", pair),
         "two_oracle_shapes": failing(shapes, "oracle", pair),
-        "three_best_shapes": failing(shapes, "best", MODALITIES),
-        "three_none_shapes": failing(shapes, "none", MODALITIES),
-        "three_best_factory": failing("factory", "best", MODALITIES),
-        "three_none_factory": failing("factory", "none", MODALITIES),
+        "two_best_factory": failing("factory", "best", pair),
+        "two_demi_factory": failing("factory", "demi_cycle", pair),
+        "three_best_shapes": failing(shapes, "best", every),
+        "three_none_shapes": failing(shapes, "none", every),
+        "three_agreement_shapes": failing(shapes, "agreement", every),
+        "three_best_factory": failing("factory", "best", every),
+        "three_none_factory": failing("factory", "none", every),
+        "three_oracle_factory": failing("factory", "oracle", every),
         "fixed_none": noisy("none", "fixed"),
         "fixed_none_published": noisy("none", "fixed", networks="published"),
         "random_two_step_of_fixed": noisy("two_step", train="fixed"),
@@ -238,6 +244,12 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
         figures[f"random_{method}"] = noisy(method, train="random")
     for method in ("best", "none", "constant"):
         figures[f"random_{method}"] = noisy(method)
+    two_fail = {"part": "several", "at_once": 2, "corruption": "sensors"}
+    figures["several_best_shapes"] = accuracy(shapes, "best", **two_fail)
+    figures["several_cross_shapes"] = accuracy(shapes, "cross_attention", **two_fail)
+    for name, scene in (("shapes", shapes), ("factory", "factory")):
+        unseen = {"part": "unseen modality", "modalities": every}
+        figures[f"unseen_{name}"] = accuracy(scene, "best", **unseen)
     return figures
 
 

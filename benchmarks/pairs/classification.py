@@ -322,12 +322,14 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
     (table,) = tables(rows)
     shown = {tuple(line[1:3]): line for line in table.lines}
+    labels = {"shape": "shape", "color": "color family", "region": "region"}
     models = {"four": "tr+cont+dcy+cy", "cont": "cont", "tr": "tr", "two": "tr+cont"}
+    models["unimodal"] = "unimodal"
     figures = {}
-    for label in ("shape", "color family", "region"):
+    for short, label in labels.items():
         for name, model in models.items():
-            short = f"{label.split()[0]}_{name}"
-            figures[f"{short}_other"], figures[f"{short}_zero"] = shown[label, model][4:]
+            for column, value in zip(("same", "other", "zero"), shown[label, model][3:], strict=True):
+                figures[f"{short}_{name}_{column}"] = value
     return figures
 
 

@@ -251,6 +251,7 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
         "four_same": four[0],
         "four_other": four[1],
         "tr_other": shown["factory", "region", "tr"][1],
+        "cont_other": shown["factory", "region", "cont"][1],
         "shapes_four": shown["simple_shapes", "shape", "tr+cont+dcy+cy"][1],
         "shapes_ours": shown["simple_shapes", "shape", "tr+cont+dcy+bt"][1],
     }

@@ -90,7 +90,7 @@ LONG = {"width": 32, "steps": 7500, "source": "image"}
 
 HEADLINES = (
     Headline(
-        "Noise drowns one of two senses: attention keeps the class of the shape right",
+        "Noise drowns one of two senses: a classifier of the shape stays right through attention",
         Figure("noise/random/best", SHAPES, "accuracy", NOISE),
         Figure("noise/random/none", SHAPES, "accuracy", NOISE, "even mean"),
         "noise_robustness",
@@ -104,7 +104,7 @@ HEADLINES = (
         "noise_robustness",
     ),
     Headline(
-        "One of three sensors fails in the Factory: attention keeps the class of the color right",
+        "One of three sensors fails in the Factory: a classifier of the color stays right",
         Figure("noise/sensor/all/best", FACTORY, "accuracy", FAILING),
         Figure("noise/sensor/all/none", FACTORY, "accuracy", FAILING, "even mean"),
         "noise_robustness",
@@ -122,25 +122,25 @@ HEADLINES = (
         "control",
     ),
     Headline(
-        "**Weak point**: a Factory policy trained on images succeeds with all senses fused evenly",
+        "**Weak point**: success of a Factory policy trained on images, given all senses fused evenly",
         Figure("control/transfer/image/all", FACTORY, "success", {"encoder": "gw"}),
         Figure("control/in_modality/gw", FACTORY, "success", {"train": "image"}, "on images alone"),
         "control",
     ),
     Headline(
-        "Fewer matched scenes than translation alone needs, from image to attributes",
+        "**Short of the published figure**: matched scenes saved over translation alone, at best",
         Figure("translation/label_efficiency/tr+cont+dcy+bt", SHAPES, "ratio", LONG, times=True),
         "published: 4 to 7 times",
         "translation",
     ),
     Headline(
-        "A probe fitted on images reads the region from attributes, with broadcast",
+        "A probe fitted on images reads the region from attributes (500 matched scenes, four losses)",
         Figure("classification/linear/tr+cont+dcy+cy", FACTORY, "accuracy", REGION),
         Figure("classification/linear/cont", FACTORY, "accuracy", REGION, "contrastive alone"),
         "classification",
     ),
     Headline(
-        "PPO on workspace vectors from images of Simple Shapes: environment steps a second",
+        "PPO on Simple Shapes images through the workspace: environment steps a second",
         Figure("throughput/ppo/simple_shapes/nature_cnn", SHAPES, "ratio", times=True),
         "NatureCNN: 1",
         "throughput",
