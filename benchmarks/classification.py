@@ -1,13 +1,13 @@
-"""Is what the workspace learns recognized across modalities? A linear probe and zero-shot classes.
+"""Do classes learned from one modality carry over to another? A linear probe, and zero-shot.
 
     python benchmarks/classification.py
 
-The models of `translation.py`, at several numbers of matched scenes. A probe (scikit-learn's
-logistic regression, its regularization chosen by cross-validation) reads z of one modality and is
-tested on z of each; zero-shot, z is given the class whose mean z of the other modality is nearest
-by angle. Beside them: the same probe on unimodal latents, which can only be tested where it was
-trained, and chance (the most frequent class). Expected from the talk: models that broadcast beside
-being aligned (`tr+cont`, all four losses, fusion) do better than alignment alone (`cont`,
+Compares the models of `translation.py` at several numbers of matched scenes. A probe
+(scikit-learn's logistic regression, regularized by cross-validation) is fitted on z of one modality
+and tested on z of each. Zero-shot names the class whose mean z of the other modality is nearest by
+angle. There are two baselines: the same probe on unimodal latents, which can only be tested on its
+own modality, and chance (the most frequent class). The talk leads us to expect that models that
+align and broadcast (`tr+cont`, all four losses, fusion) do better than alignment alone (`cont`,
 CLIP-like); `tr` and `tr+cy` are not aligned and need not transfer.
 """
 

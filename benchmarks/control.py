@@ -1,10 +1,10 @@
-"""Agents that act on the workspace: how well, on modalities they never saw in training, and while
+"""Score agents that act on the workspace: on modalities they never saw in training, and while
 sensors fail.
 
     python benchmarks/control.py
 
-PPO learns each scene's task from one modality (or all three, fused) through one encoder. It is then
-scored in the same held-out episodes with every modality that its policy can be given, without more
+PPO learns each scene's task from one modality (or all three, fused) through one encoder. Each
+policy is then scored in the same held-out episodes on every modality that it can read, without more
 training. Encoders: `gw`, a workspace trained with the broadcast and contrastive losses;
 `contrastive`, a workspace of the same domain modules trained with the contrastive loss alone;
 `unimodal`, the latent of the training modality; `concatenation`, all latents side by side; `raw`,

@@ -2,9 +2,9 @@
 
     python benchmarks/domains.py --scene simple_shapes
 
-Probes are fitted on 100,000 scenes of the train split and judged on 4,000 of the test split; a seed
-redraws the probe's weights and its scenes. Also draws images that are reconstructed, sampled and
-interpolated.
+Probes are fitted on 100,000 scenes of the train split and tested on 4,000 of the test split. A seed
+redraws the probe's weights and its scenes. The command also draws reconstructed, sampled and
+interpolated images.
 """
 
 import sys

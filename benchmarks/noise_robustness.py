@@ -3,9 +3,9 @@
     python benchmarks/noise_robustness.py
 
 Observations come from the running environments (episode beginnings and random rollouts), split by
-episode. A classifier of the scene's three-class label reads clean workspace vectors; then one
-modality of every sample is corrupted in its latent, o + k C with k ~ N(0, sigma^2) and C ~ N(0, I)
-drawn once ("fixed") or for each sample ("random"). Methods:
+episode. A classifier of the scene's three-class label learns from clean workspace vectors and is
+frozen; then one modality of every sample is corrupted in its latent, o + k C with k ~ N(0, sigma^2)
+and C ~ N(0, I) drawn once ("fixed") or for each sample ("random"). Methods:
 
     constant   the one modality that does best on the validation split, always
     none       the even mean of all modalities
@@ -15,23 +15,23 @@ drawn once ("fixed") or for each sample ("random"). Methods:
     best       the attention that the shipped weights call best, trained without labels to restore
                the clean z while noise in random directions and failing sensors corrupt up to all
                modalities but one
-    oracle     the even mean of the uncorrupted modalities: knows what no method knows
+    oracle     the even mean of the uncorrupted modalities, which no method can know
 
-`--preset full` retrains the workspace for every seed and goes on to sensors that fail: every kind
-of failure against its severity; two of three modalities corrupted, and all; attention trained for
-one task and used for another, without one kind of failure and used on that one, without one
-modality and used with it; and what each method costs. Beside the methods above:
+`--preset full` retrains the workspace for every seed and also tests failing sensors: every kind of
+failure against its severity; two of three modalities corrupted, and all; attention used on a task,
+a kind of failure or a modality that its training left out; and the cost of each method. It adds
+these methods:
 
     none_trained      the even mean, its classifier trained on corrupted workspace vectors
-    demi_cycle        no training: trust what the workspace can reconstruct
-    agreement         no training: trust what fits the other modalities
+    demi_cycle        no training: trust the modalities that the workspace can reconstruct
+    agreement         no training: trust the modalities that fit the others
     concatenation     no workspace: a network of all latents side by side, trained end to end
     cross_attention   no workspace: a query attends to one token of each modality, trained end to
                       end
 
-All that learn are tried with the same learning rates, and see the same corrupted samples. Published
-figures are those of the talk behind the project (three shapes, image + attributes; it does not
-state sigma).
+Every trained method is tried with the same learning rates and sees the same corrupted samples.
+Published figures are those of the talk behind the project (three shapes, image + attributes; it
+does not state sigma).
 """
 
 import sys

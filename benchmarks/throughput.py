@@ -1,13 +1,13 @@
-"""How fast scenes are drawn, described, moved and encoded, and agents trained, beside other ways to
-do it.
+"""Measure how fast scenes are drawn, described, moved and encoded and agents trained, compared with
+other ways to do it.
 
     python benchmarks/throughput.py --preset quick
 
-Every ratio is of two rates measured one after the other in the same run, in seconds of this
-process's own CPU time, on one thread, so that it changes little with the machine and with what else
-it does. Absolute rates are given with the name of the processor and their spread. Also measures
-where PPO spends its time and what memory scenes take, and draws how the time of a scene falls with
-their number.
+The two rates of every ratio are measured one after the other in the same run, in seconds of this
+process's own CPU time, on one thread, so that the ratio depends little on the machine and its load.
+Absolute rates come with the name of the processor and their range. The command also measures where
+PPO spends its time and how much memory scenes take, and draws the time of a scene against the
+number of scenes.
 """
 
 import os

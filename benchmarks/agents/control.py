@@ -55,16 +55,16 @@ class Arguments(benchmark.Arguments):
     """Training, zero-shot transfer between modalities, and control while sensors fail."""
 
     preset: Literal["quick", "full"] = "quick"
-    """How much is done: minutes, or many hours."""
+    """How much to do: minutes, or many hours."""
     encoders: tuple[str, ...] | None = None
     """Which encoders; all of the preset's by default."""
     sources: tuple[str, ...] = tuple(MODALITY_SETS)
-    """What agents are trained on: image, attributes, language, all."""
+    """Modalities that agents are trained on: image, attributes, language, all."""
     seeds: int | None = None
-    """Agents of each kind, at most; those of the preset by default."""
+    """At most this many agents of each kind; the preset's number by default."""
     workspaces: Literal["shipped", "per_seed"] = "shipped"
-    """Whether all agents read one workspace (`gw` that in the folder of weights), or agent i a
-    workspace that is trained here with seed i."""
+    """Let all agents read one workspace (`gw` reads the one in the folder of weights), or train a
+    workspace with seed i for agent i."""
 
     def check(self) -> None:
         """Raise InputError for unknown names, and if there is nothing to train."""
@@ -111,7 +111,7 @@ class Arguments(benchmark.Arguments):
 
     @property
     def kinds(self) -> list[tuple[str, str]]:
-        """The encoders and what agents with them learn from."""
+        """Every (encoder, source of modalities) that an agent is trained with."""
         pairs = product(self.seeds_of, self.sources)
         return [(encoder, source) for encoder, source in pairs if can_learn_from(encoder, source)]
 
@@ -152,11 +152,11 @@ def can_learn_from(encoder: str, source: str) -> bool:
 
 
 def situations(encoder: str, observed: tuple[str, ...]) -> list[Situation]:
-    """List what an agent is tested on: everything that its policy can be given.
+    """List the situations an agent is tested in: everything that its policy can read.
 
-    Vectors of a workspace carry over between modalities; latents side by side allow some of them.
+    Workspace vectors can come from any modality; latents side by side from any of those joined.
     Agents on the shipped kind of workspace that learned from all modalities are also tested while
-    one of them fails, or is not there.
+    one of them fails or is missing.
     """
     sees_all = observed == MODALITIES
     if encoder not in WORKSPACES and not (encoder == "concatenation" and sees_all):

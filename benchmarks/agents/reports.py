@@ -42,7 +42,8 @@ def success_table(rows: Sequence[Row]) -> Table:
 
 
 def transfer_table(rows: Sequence[Row]) -> Table:
-    """Returns of transferred policies, as shares of those that were trained on what is tested."""
+    """Returns of transferred policies, as shares of those of policies trained on the tested
+    modality."""
     lines = []
     for scene, agent in agents_in(rows, "share"):
         encoder, train = agent["encoder"], agent["train"]

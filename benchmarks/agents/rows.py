@@ -20,13 +20,13 @@ from benchmarks.harness.cells import Cell
 from benchmarks.harness.rows import Row, make_row
 
 MASTERED = 0.9
-"""Scaled return from which policies count as good at what they were trained on."""
+"""Scaled return at which a policy counts as good on the modality it was trained on."""
 POLICY = "policy, exploration, training episodes"
 """What differs from seed to seed."""
 
 
 class Group(NamedTuple):
-    """What agents that differ in their seed have in common."""
+    """The kind of an agent: all that agents of different seeds share."""
 
     encoder: str
     source: str
@@ -101,23 +101,23 @@ def gather(results: Mapping[Cell, Any]) -> dict[str, SceneRuns]:
 
 def rows(results: Mapping[Cell, Any]) -> list[Row]:
     """Return a row for every figure: interquartile means over seeds."""
-    found = []
+    rows = []
     for scene, runs in gather(results).items():
         for group in runs.tests:
-            found += score_rows(scene, runs, group)
-            found += share_rows(scene, runs, group)
-            found += learning_rows(scene, runs, group)
-    return found
+            rows += score_rows(scene, runs, group)
+            rows += share_rows(scene, runs, group)
+            rows += learning_rows(scene, runs, group)
+    return rows
 
 
 def score_rows(scene: str, runs: SceneRuns, group: Group) -> list[Row]:
     """Return success and scaled return in every situation."""
-    found = []
+    rows = []
     for situation, scores in runs.tests[group].items():
         claim, condition = describe(group, situation)
         success = [score["success"] for score in scores]
         for metric, values in (("success", success), ("return_scaled", runs.scaled(scores))):
-            found.append(
+            rows.append(
                 make_row(
                     claim,
                     scene,
@@ -128,7 +128,7 @@ def score_rows(scene: str, runs: SceneRuns, group: Group) -> list[Row]:
                     statistic=interquartile_mean,
                 )
             )
-    return found
+    return rows
 
 
 def describe(group: Group, situation: Situation) -> tuple[str, dict[str, Any]]:
@@ -150,12 +150,13 @@ def describe(group: Group, situation: Situation) -> tuple[str, dict[str, Any]]:
 
 
 def share_rows(scene: str, runs: SceneRuns, group: Group) -> list[Row]:
-    """Return transferred policies' returns over that of policies trained on what is tested.
+    """Return the returns of transferred policies, divided by those of policies trained on the
+    tested modality.
 
-    Only where those are good at it; no policy is good at captions, which are too vague, and they
-    are compared in any case.
+    Compares only where the latter are good; captions are too vague for any policy and are compared
+    in any case.
     """
-    found = []
+    rows = []
     for test, observed in MODALITY_SETS.items():
         transferred = runs.tests[group].get(Situation(observed))
         own = runs.tests.get(group._replace(source=test), {}).get(Situation(observed))
@@ -171,12 +172,13 @@ def share_rows(scene: str, runs: SceneRuns, group: Group) -> list[Row]:
         row = make_row(
             claim, scene, condition, "share", shares, redraws, statistic=interquartile_mean
         )
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def learning_rows(scene: str, runs: SceneRuns, group: Group) -> list[Row]:
-    """Return the mean of the steps after which agents succeed in 90 % of episodes, if any do."""
+    """Return the mean number of steps until agents succeed in 90 % of episodes; no row if none
+    does."""
     reached = [steps_to(curve, 0.9) for curve in runs.curves[group]]
     steps = [value for value in reached if value is not None]
     if not steps:
@@ -192,8 +194,8 @@ def interquartile_mean(values: Any, axis: int = 0) -> Any:
 
 
 def steps_to(curve: Sequence[Scores], success: float) -> float | None:
-    """Return the training steps at the first evaluation with so much success, None if there is
-    none."""
+    """Return the training steps at the first evaluation that reaches a success; None if none
+    does."""
     for point in curve:
         if point["success"] >= success:
             return point["steps"]

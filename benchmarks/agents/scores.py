@@ -1,4 +1,4 @@
-"""Agents, trained once each, and their scores in held-out episodes, whatever they observe."""
+"""Train each agent once, and score it in held-out episodes on whatever it observes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ SPLIT = "test"
 
 @dataclass(frozen=True)
 class Failure:
-    """What one sensor does for a whole episode; which sensor it is differs between episodes."""
+    """A failure of one sensor for a whole episode; each episode picks another sensor."""
 
     name: str
     faults: tuple[tuple[str, str], ...]
@@ -50,25 +50,25 @@ FAILURES = (
 )
 """Failures of one of three sensors, a different one in each episode, for its whole length."""
 WORKSPACES = {"gw": "broad+cont", "contrastive": "cont"}
-"""The encoders whose vectors mean the same whatever was read, and the losses of their workspace."""
+"""The encoders whose vectors can come from any modality, and the losses of their workspace."""
 
 
 @dataclass(frozen=True)
 class TrainedAgent(TrainingCell):
-    """Trains an agent with PPO, and leaves its file.
+    """Trains an agent with PPO and writes it.
 
     Metrics: {"curve": [{"steps", "success", ...}], "seconds"}.
     """
 
     encoder: str
-    """What its policy is given: see `benchmarks/control.py`."""
+    """Input of its policy; see `benchmarks/control.py`."""
     observed: tuple[str, ...]
     """Modalities in training."""
     seed: int
     steps: int
     """Environment steps of training."""
     weights: Weights | None
-    """What the encoder reads; None for `raw`."""
+    """Weights of the encoder; None for `raw`."""
 
     def needs(self) -> tuple[Cell, ...]:
         """Return the training of the workspace, if it is trained for this benchmark."""
@@ -105,7 +105,7 @@ def trained_agent(cell: TrainedAgent, place: Place) -> Agent:
 
 @dataclass(frozen=True)
 class Situation:
-    """What a policy is given in a test."""
+    """The input of a policy in a test."""
 
     observed: tuple[str, ...]
     """Modalities."""
@@ -116,7 +116,7 @@ class Situation:
 
     @property
     def missing(self) -> str:
-        """The modality that is not there, if it is one of three; otherwise nothing."""
+        """The one modality of three that is missing; empty otherwise."""
         left_out = [name for name in MODALITIES if name not in self.observed]
         return left_out[0] if len(left_out) == 1 else ""
 
@@ -132,7 +132,7 @@ class AgentScores(Cell):
     episodes: int
     """Held-out episodes."""
     attention: GivenWeights | TrainedAttention | None = None
-    """The attention modules that the situation's is one of."""
+    """The weights that hold the situation's attention module."""
 
     def needs(self) -> tuple[Cell, ...]:
         """Return the training of the agent, and of the attention if it is trained for this

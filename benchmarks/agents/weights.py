@@ -1,4 +1,4 @@
-"""The weights that agents act on: those in a folder, or a workspace trained for one seed."""
+"""The weights that agents read: those in a folder, or a workspace trained for one seed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def given_weights(place: Place, scene: str, names: Sequence[str]) -> GivenWeight
 
 @dataclass(frozen=True)
 class TrainedWorkspace(TrainingCell):
-    """Trains a workspace on given domain modules, and leaves a folder of weights with both.
+    """Trains a workspace on given domain modules, and writes a folder of weights with both.
 
     Metrics: {}.
     """
@@ -94,14 +94,14 @@ class TrainedWorkspace(TrainingCell):
         )
         for name in MODALITIES:
             copy_checkpoint(source, folder, name)
-        about = {"seed": self.seed, "pairs": self.scenes, "steps": self.steps}
-        save_workspace(folder, workspace, self.scene, losses=plan.losses, **about)
+        origin = {"seed": self.seed, "pairs": self.scenes, "steps": self.steps}
+        save_workspace(folder, workspace, self.scene, losses=plan.losses, **origin)
         return {}
 
 
 @dataclass(frozen=True)
 class TrainedAttention(TrainingCell):
-    """Trains the attention modules of a workspace, and leaves them in its folder. Metrics: {}."""
+    """Trains the attention modules of a workspace, and writes them to its folder. Metrics: {}."""
 
     workspace: TrainedWorkspace
     seed: int

@@ -18,7 +18,7 @@ from gw_envs.scenes import SCENES
 
 @dataclass(frozen=True)
 class Arguments:
-    """What every benchmark can be told; each adds its own."""
+    """Arguments of every benchmark; each benchmark adds its own."""
 
     scene: Literal["simple_shapes", "factory", "both"] = "both"
     """Which scene."""
@@ -30,7 +30,7 @@ class Arguments:
     """Where cells are computed."""
 
     def check(self) -> None:
-        """Raise InputError for values that cannot be: called before any work starts."""
+        """Raise InputError for impossible values; called before any work starts."""
 
     @property
     def scenes(self) -> tuple[str, ...]:
@@ -67,8 +67,10 @@ class Benchmark:
 
 
 def run(benchmark: Benchmark, arguments: Arguments) -> list[Row]:
-    """Check, compute what is not finished, print the tables, draw the pictures and write the
-    summary."""
+    """Compute the unfinished cells, print the tables, draw the pictures and write the summary.
+
+    Returns the rows of the summary.
+    """
     arguments.check()
     cells = Cells(arguments.out, benchmark.name)
     wanted = benchmark.cells(arguments)

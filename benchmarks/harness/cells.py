@@ -1,4 +1,4 @@
-"""What a benchmark computes, cell by cell, and the files that keep every finished cell.
+"""Cells, the units of work of a benchmark, and the files that keep every finished cell.
 
 A cell is a frozen dataclass whose fields are everything that its metrics depend on. As JSON those
 fields, with the class's name and format version, are its key: no two different cells share one, and
@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -21,13 +21,13 @@ from gw_envs.outputs import check_writable, locked
 EXPECTED = Path(__file__).parents[1] / "expected"
 """Committed summaries and pictures, and under `cells/` the finished cells of long runs."""
 POLL_SECONDS = 0.1
-"""Time between two looks at a lock that another process holds."""
+"""Time between two attempts to take a lock that another process holds."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Folders that cells read and write. They are no part of a key: fingerprints name what is in
-    them."""
+    """Folders that cells read and write. They are not part of a key; fingerprints of their contents
+    are."""
 
     out: Path = Path("results")
     """Folder of everything that is written."""
@@ -61,8 +61,8 @@ class Cell:
         return ()
 
     def product(self, place: Place) -> Path | None:
-        """Return the file that computing the cell leaves behind: without it the cell counts as not
-        finished."""
+        """Return the file that the cell writes; while it is missing, the cell counts as
+        unfinished."""
         return None
 
     def compute(self, place: Place, needed: Sequence[Any]) -> Any:
@@ -96,7 +96,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TrainingCell(Cell):
-    """Trains something once and leaves it in a file, for every cell that needs it."""
+    """Trains something once and writes it to a file, for every cell that needs it."""
 
     FILE = "training"
 
@@ -148,7 +148,7 @@ class Cells:
         return self._finished[cell.key_text]["metrics"]
 
     def add(self, cell: Cell, metrics: Any, seconds: float) -> None:
-        """Write a cell's metrics, which took so long, to disk."""
+        """Append a cell's metrics and its computing time to its file."""
         self._read(cell.FILE)
         line = json.dumps({"key": cell.key, "metrics": metrics, "seconds": round(seconds, 3)})
         with self._path(cell.FILE).open("a") as file:
@@ -223,7 +223,3 @@ def alone(path: Path) -> Iterator[None]:
             except BlockingIOError:
                 time.sleep(POLL_SECONDS)
         yield
-
-
-Results = Mapping[Cell, Any]
-"""{cell: its metrics}, in the order in which a benchmark lists its cells."""

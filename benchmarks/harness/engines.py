@@ -49,7 +49,7 @@ class Done:
     metrics: Any
     seconds: float
     error: str = ""
-    """Why there are no metrics, if there are none."""
+    """What went wrong; empty if nothing did."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Job:
                 torch.set_flush_denormal(True)
                 torch.set_num_threads(1)
             return Done(cell.compute(place, needed), time.perf_counter() - start)
-        except Exception as error:  # whatever it is, the other cells go on
+        except Exception as error:  # one failing cell must not stop the others
             return Done(None, time.perf_counter() - start, f"{type(error).__name__}: {error}")
 
 
@@ -160,7 +160,7 @@ class Sweep:
 
 
 def _finished(cells: Cells, cell: Cell, place: Place) -> bool:
-    """Tell whether a cell's metrics are known and the file that it leaves is there."""
+    """Tell whether a cell's metrics are known and its product, if any, exists."""
     product = cell.product(place)
     return cells.has(cell) and (product is None or product.exists())
 
@@ -173,7 +173,7 @@ def _needed(cells: Cells, cell: Cell) -> list[Any]:
 
 
 class Worker:
-    """A process that does one job at a time; whatever kills it closes its pipe."""
+    """A process that does one job at a time; if it is killed, its pipe closes."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -214,7 +214,8 @@ def _serve(pipe: Connection) -> None:
 
 
 class Processes:
-    """Workers that stay from one batch of cells to the next, with the data that they hold."""
+    """Workers that stay alive from one batch of cells to the next, and keep the data they
+    loaded."""
 
     def __init__(self, count: int) -> None:
         os.environ |= ENVIRONMENT  # which workers inherit
@@ -279,15 +280,15 @@ def _on_ray(jobs: Sequence[Job], workers: int, address: str | None) -> Iterator[
     import ray
 
     if not ray.is_initialized():
-        about: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
+        settings: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
         if address is not None:
             check_address(address)
-            about = {"address": address}
+            settings = {"address": address}
         environment = ENVIRONMENT | {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)
         }
         ray.init(
-            **about,
+            **settings,
             runtime_env={"env_vars": environment},
             logging_level=logging.ERROR,
             log_to_driver=False,
@@ -299,15 +300,15 @@ def _on_ray(jobs: Sequence[Job], workers: int, address: str | None) -> Iterator[
         try:
             done = ray.get(reference)
         except ray.exceptions.RayError as error:
-            what = str(error).strip().split("\n")[0]
-            done = Done(None, 0.0, f"its worker was lost {RETRIES + 1} times: {what}")
+            reason = str(error).strip().split("\n")[0]
+            done = Done(None, 0.0, f"its worker was lost {RETRIES + 1} times: {reason}")
         yield pending.pop(reference), done
 
 
 def check_address(address: str) -> None:
     """Raise ConnectionError if no Ray cluster answers there within `PATIENCE` seconds.
 
-    A process of its own asks, since a connection that Ray has begun cannot be given up.
+    A separate process asks, because a connection attempt of Ray cannot be canceled.
     """
     probe = [
         sys.executable,

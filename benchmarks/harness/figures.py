@@ -1,5 +1,4 @@
-"""Pictures of results: a figure with its size, and the ways in which benchmarks draw means with
-intervals."""
+"""Pictures of results: a figure that knows its size, and means with intervals as bands or bars."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

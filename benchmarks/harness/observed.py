@@ -1,4 +1,4 @@
-"""What the running environments show, for benchmarks to learn from and be judged on."""
+"""Collect observations from running environments, for benchmarks to train and test on."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -33,7 +33,7 @@ class Row:
     """One line of a summary."""
 
     claim: str
-    """Derived from the condition for readers of the JSON; nothing here parses it."""
+    """Id for readers, derived from the condition; nothing parses it."""
     scene: str
     condition: dict[str, Any]
     """Everything that tells this row from others of its scene: method, modalities, noise, and so
@@ -136,7 +136,7 @@ def entry_rows(
     Args:
         scene: name of the scene.
         runs: the entries of each seed, in the same order.
-        condition: what the conditions of all rows hold beside those of the entries.
+        condition: entries that the conditions of all rows have in common.
         claim: condition -> claim.
         seed_redraws: what differs from seed to seed.
     """
@@ -174,8 +174,8 @@ def write_summary(
 ) -> Path:
     """Write `<out>/<benchmark>.json`, one row a line; return its path.
 
-    Rows of other scenes, and rows whose condition differs in an entry named by `variant`, stay with
-    their command.
+    Keeps the file's rows, and their commands, of other scenes and of runs that differ in an entry
+    of the condition that `variant` names.
     """
 
     def group(row: Mapping[str, Any]) -> str:
@@ -213,5 +213,5 @@ def read_summary(benchmark: str, folder: Path = EXPECTED) -> tuple[dict[str, Any
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of `PACKAGES`, and the machine's architecture."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    return found | {package: version(package) for package in PACKAGES}
+    installed = {"python": platform.python_version(), "machine": platform.machine()}
+    return installed | {package: version(package) for package in PACKAGES}

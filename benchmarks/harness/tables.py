@@ -19,8 +19,7 @@ class Table:
     """How to read it; shown below."""
 
     def __str__(self) -> str:
-        """Return title, table and note as Markdown whose columns are aligned, so that it reads in a
-        terminal too."""
+        """Return title, table and note as Markdown with aligned columns, readable in a terminal."""
         parts = [f"**{self.title}**", markdown(self.headers, self.lines), self.note]
         return "\n\n".join(part for part in parts if part)
 

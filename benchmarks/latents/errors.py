@@ -1,4 +1,4 @@
-"""What probes read from the latents of one domain module, and what its decoder loses."""
+"""Errors of probes that read the latents of one domain module, and of its decoder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class DomainErrors(Cell):
     """Held-out scenes that matplotlib draws."""
 
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
-        """Fit the probes, and judge them and the decoder on held-out scenes."""
+        """Fit the probes, and test them and the decoder on held-out scenes."""
         domain, _ = load_once(place.weights_of(self.scene), self.modality, self.scene)
         fitted = self._latents(domain, "train", 1000 + self.seed, self.train)
         held_out = self._latents(domain, "test", self.seed, self.test)
@@ -87,8 +87,8 @@ class DomainErrors(Cell):
         for probe_name, by_attribute in errors.items():
             for attribute, error in by_attribute.items():
                 unit = LENGTHS[self.scene] if attribute == "position" else UNITS[attribute]
-                about = {"attribute": attribute, "probe": probe_name, "unit": unit}
-                results.append(entry("error", error, **about))
+                condition = {"attribute": attribute, "probe": probe_name, "unit": unit}
+                results.append(entry("error", error, **condition))
         return results
 
     def _latents(self, domain: Domain, split: str, seed: int, count: int) -> Tensor:
@@ -100,8 +100,8 @@ class DomainErrors(Cell):
 def redrawn_errors(
     domain: Domain, probe: Callable[[Tensor], NDArray], seed: int, count: int
 ) -> dict[str, float]:
-    """Return what a probe gets wrong on images that matplotlib drew as the published ones: a figure
-    each."""
+    """Return the errors of a probe on images that matplotlib draws as the published ones were
+    drawn."""
     sampler = Sampler("simple_shapes", "test", seed, ("attributes",))
     state, renderer = sampler.states(0, count), Matplotlib()
     images = []
@@ -117,7 +117,7 @@ def redrawn_errors(
 def decoded_errors(
     scene: str, modality: str, domain: Domain, seed: int, count: int
 ) -> dict[str, float]:
-    """Return what is lost from observation to latent and back, on held-out scenes."""
+    """Return the errors from observation to latent and back, on held-out scenes."""
     sampler = Sampler(scene, "test", seed, (modality,))
     observations = sampler.batch(0, count)[modality]
     decoded = domain.decode(domain.encode(torch.from_numpy(observations))).numpy()
@@ -133,8 +133,8 @@ def decoded_errors(
 
 @dataclass(frozen=True)
 class Reconstructions(Cell):
-    """Draws held-out images, what is decoded from their latents, samples of the latent, and an
-    interpolation. Leaves the picture. Metrics: {}."""
+    """Draws a picture of held-out images, their reconstructions, samples of the latent and an
+    interpolation. Metrics: {}."""
 
     FILE = "domains"
 

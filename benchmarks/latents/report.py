@@ -23,7 +23,7 @@ READERS = {
     "redrawn": "MLP probe, images by matplotlib",
     "decoded": "decoder",
 }
-"""What reads a latent, in the words of the tables."""
+"""Readers of a latent, and their names in the tables."""
 REDRAWS = "probe, scenes"
 """What differs from seed to seed."""
 
@@ -67,11 +67,11 @@ def cells(arguments: Arguments) -> list[Cell]:
 def rows(results: Mapping[Cell, Any]) -> list[Row]:
     """Return a row for every error."""
     measured = {cell: runs for cell, runs in results.items() if isinstance(cell, DomainErrors)}
-    found = []
+    rows = []
     for cell, runs in over_seeds(measured).items():
         condition = {"modality": cell.modality}
-        found += entry_rows(cell.scene, runs, condition, _claim, REDRAWS)
-    return found
+        rows += entry_rows(cell.scene, runs, condition, _claim, REDRAWS)
+    return rows
 
 
 def _claim(condition: Mapping[str, str]) -> str:
@@ -96,7 +96,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def figures(results: Mapping[Cell, Any]) -> list[Figure]:
-    """Return nothing: `Reconstructions` leaves the pictures."""
+    """Return nothing: `Reconstructions` writes the pictures."""
     return []
 
 
@@ -106,14 +106,14 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
     for scene in SCENES:
         for modality in ("image", "language"):
             for attribute in ("position", "rotation", "rgb"):
-                about = {"modality": modality, "attribute": attribute, "probe": "mlp"}
-                error = find_row(rows, "error", scene, **about).measured
+                wanted = {"modality": modality, "attribute": attribute, "probe": "mlp"}
+                error = find_row(rows, "error", scene, **wanted).measured
                 figures[f"{scene}_{modality}_{attribute}"] = f"{error:.3g}"
     lost = find_row(rows, "error", "factory", modality="image", attribute="variance").measured
     figures["factory_variance"] = f"{lost:.3g}"
     for probe, attribute in product(("linear", "redrawn"), ("shape", "rotation")):
-        about = {"modality": "image", "attribute": attribute, "probe": probe}
-        error = find_row(rows, "error", "simple_shapes", **about).measured
+        wanted = {"modality": "image", "attribute": attribute, "probe": probe}
+        error = find_row(rows, "error", "simple_shapes", **wanted).measured
         figures[f"{probe}_{attribute}"] = f"{error:.3g}"
     return figures
 

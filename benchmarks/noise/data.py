@@ -1,7 +1,7 @@
-"""The observations of a scene that the noise benchmark learns from and is judged on.
+"""The observations of a scene that the noise benchmark trains and tests on.
 
-Each is encoded once: whole, under latent noise, and as failing sensors show it. Episode beginnings
-and random rollouts, split by episode.
+They are episode beginnings and random rollouts, split by episode. Each observation is encoded once
+clean and once for every failure of its sensors; latent noise is added afterwards.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ SIGMAS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
 NOISES = ("fixed", "random")
 SEVERITIES = (0.25, 0.5, 0.75, 1.0)
 SPLITS = {"train": 1, "validation": 2, "test": 3}
-"""Every split, with the seed of what happens to its sensors."""
+"""Every split, with the seed of its sensor failures."""
 
 
 @lru_cache(maxsize=2)
@@ -59,11 +59,11 @@ class SceneData:
     @cached_property
     def observations(self) -> dict[str, dict[str, np.ndarray]]:
         """{split: {modality: (N, ...)}}."""
-        found = {}
+        observations = {}
         for split in SPLITS:
             episodes = self.episodes if split == "train" else self.episodes // 2
-            found[split] = pooled(observed(self.scene, split, episodes), MODALITIES)
-        return found
+            observations[split] = pooled(observed(self.scene, split, episodes), MODALITIES)
+        return observations
 
     @cached_property
     def _encoded(self) -> dict[str, dict[str, Tensor]]:
@@ -71,11 +71,11 @@ class SceneData:
 
     @cached_property
     def _classes(self) -> dict[tuple[str, str], Tensor]:
-        found = {}
+        classes = {}
         for split, rows in self.observations.items():
             for label, classes_of in CLASS_LABELS[self.scene].items():
-                found[split, label] = torch.from_numpy(classes_of(rows["attributes"]))
-        return found
+                classes[split, label] = torch.from_numpy(classes_of(rows["attributes"]))
+        return classes
 
     def latents(self, split: str, modalities: Sequence[str] = MODALITIES) -> dict[str, Tensor]:
         """Return {modality: (N, L_d)} of some modalities."""

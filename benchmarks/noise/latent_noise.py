@@ -39,7 +39,7 @@ DRAWN = ("constant", "none", "one_step", "two_step", "best", "oracle")
 
 @dataclass(frozen=True)
 class LatentNoise(Cell):
-    """One method under every noise. Metrics: {"accuracy": figures by test and sigma,
+    """Measures one method under every noise. Metrics: {"accuracy": figures by test and sigma,
     "attention": {noise: weight on the corrupted modality, by bin of |k|}}."""
 
     FILE = "noise_robustness"
@@ -59,7 +59,7 @@ class LatentNoise(Cell):
 
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
-        """Measure accuracy, and which weight attention gives to what is corrupted."""
+        """Measure accuracy, and the weight that attention gives to the corrupted modality."""
         study = Study(place, self.scene, self.setup, self.seed)
         accuracies: list[Entry] = []
         attention: dict[str, list[float]] = {}
@@ -91,20 +91,20 @@ def weight_by_level(levels: torch.Tensor, weights: torch.Tensor) -> list[float]:
 
 
 def rows(results: Mapping[LatentNoise, Any]) -> list[Row]:
-    """Return a row for every method, noise and sigma, and how far the best is from the oracle."""
-    groups, found = over_seeds(results), []
+    """Return a row for every method, noise and sigma, and the distance of "best" to the oracle."""
+    groups, rows = over_seeds(results), []
     for cell, runs in groups.items():
         condition = _condition(cell)
         entries = [run["accuracy"] for run in runs]
         for row in entry_rows(cell.scene, entries, condition, claim, cell.setup.redraws):
-            found.append(replace(row, published=_published(row)))
+            rows.append(replace(row, published=_published(row)))
         if cell.method.name == "best":
             oracle = groups[replace(cell, method=Method("oracle"))]
             gaps = [
                 distances(best["accuracy"], own) for best, own in zip(oracle, entries, strict=True)
             ]
-            found += entry_rows(cell.scene, gaps, condition, claim, cell.setup.redraws)
-    return found
+            rows += entry_rows(cell.scene, gaps, condition, claim, cell.setup.redraws)
+    return rows
 
 
 def claim(condition: Mapping[str, Any]) -> str:
@@ -114,15 +114,15 @@ def claim(condition: Mapping[str, Any]) -> str:
 
 def distances(oracle: Sequence[Entry], best: Sequence[Entry]) -> list[Entry]:
     """Return how much more accurate the oracle is under every noise, for one seed."""
-    found = []
+    gaps = []
     for known, own in zip(oracle, best, strict=True):
         distance = known["value"] - own["value"]
-        found.append({**own, "metric": "oracle_minus_best", "value": distance})
-    return found
+        gaps.append({**own, "metric": "oracle_minus_best", "value": distance})
+    return gaps
 
 
 def _condition(cell: LatentNoise) -> dict[str, Any]:
-    """Return what all rows of a cell have in their condition."""
+    """Return the entries that the conditions of all rows of a cell share."""
     preset = PRESETS[cell.method.design] if cell.method.design is not None else {}
     query = preset.get("first_query", "random") if preset.get("steps") else None
     return {
@@ -165,11 +165,11 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     accuracy = "accuracy (interval)"
     headers = ("scene", "networks", "noise", "method", "trained on", accuracy, "published")
     title = "Accuracy with image and attributes, one of them in noise of sigma 10"
-    found = [Table(title, headers, main)]
+    listed = [Table(title, headers, main)]
     if further:
         title = "Other designs of attention, random noise of sigma 10"
-        found.append(Table(title, ("scene", "method", "trained on", accuracy), further))
-    return found
+        listed.append(Table(title, ("scene", "method", "trained on", accuracy), further))
+    return listed
 
 
 def figures(results: Mapping[LatentNoise, Any]) -> list[Figure]:

@@ -1,8 +1,8 @@
-"""How each method of the noise benchmark names classes from corrupted latents.
+"""The methods of the noise benchmark: how each names classes from corrupted latents.
 
 constant         the one modality that does best on the validation split, always
 none             the even mean of all modalities
-oracle           the even mean of the uncorrupted modalities: knows what no method knows
+oracle           the even mean of the uncorrupted modalities, which no method can know
 one_step, ...    attention, by the name of its preset, trained on the task
 best             the attention that the shipped weights call best, trained without labels
 concatenation, cross_attention, none_trained    networks trained end to end, without attention
@@ -74,7 +74,7 @@ class Study:
         return load_classifier(cell, self.place)
 
     def through(self, weigh: Weigh, label: str | None = None) -> Classify:
-        """Return the way from latents to classes: fusion weights, workspace, classifier."""
+        """Return the function from latents to classes: fusion weights, workspace, classifier."""
 
         @torch.no_grad()
         def classify(latents: Mapping[str, Tensor], corrupted: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class Method:
 
     @property
     def trained_on(self) -> str:
-        """Name what corrupts latents while it learns."""
+        """Name the corruption of latents while it learns."""
         return "clean" if self.corruption is None else str(self.corruption)
 
     def training(self, scene: str, setup: Setup, seed: int) -> TrainedModule | None:
@@ -187,7 +187,7 @@ class Method:
         return (*setup.needs(), *(() if module is None else (module,)))
 
     def load(self, study: Study) -> nn.Module | None:
-        """Return what it learned; None if it learns nothing."""
+        """Return its trained module; None if it learns nothing."""
         cell = self.training(study.scene, study.setup, study.seed)
         return None if cell is None else load_module(cell, study.place)
 
@@ -206,7 +206,7 @@ class Method:
     def classify(
         self, study: Study, label: str | None, validation: Callable[[], Sequence[Batch]]
     ) -> Classify:
-        """Return how it names classes."""
+        """Return the function that names classes by this method."""
         if self.name not in NETWORKS:
             return study.through(self.weigh(study, label, validation), label)
         module = self.load(study)
@@ -215,8 +215,8 @@ class Method:
 
 
 def searched(method: Method, rates: tuple[float, ...], tried: Method | None = None) -> Method:
-    """Return the method with the learning rate that suits it, or `tried`, best; without rates, as
-    it is."""
+    """Return the method with a search of its learning rate, tried on `tried` or itself; without
+    rates as it is."""
     return replace(method, tried=tried or method, rates=rates) if rates else method
 
 

@@ -9,11 +9,11 @@ from gw_agents.domains.base import mlp
 from gw_agents.workspace.model import Workspace
 
 NETWORKS = ("concatenation", "cross_attention", "none_trained")
-"""Their names."""
+"""Names of the networks."""
 
 
 class TrainedMean(nn.Module):
-    """The even mean of the frozen workspace, and a classifier that learns from corrupted ones."""
+    """The even mean of the frozen workspace, and a classifier that learns from corrupted means."""
 
     def __init__(self, workspace: Workspace, classes: int) -> None:
         super().__init__()

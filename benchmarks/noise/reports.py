@@ -31,10 +31,10 @@ DRAWN = ("none", "two_step", "demi_cycle", "agreement", "best", "cross_attention
 
 def rows(results: Mapping[SensorCell, Any]) -> list[Row]:
     """Return a row for every figure of every method."""
-    found = []
+    rows = []
     for cell, runs in over_seeds(results).items():
-        found += entry_rows(cell.scene, runs, {}, claim, cell.setup.redraws)
-    return found
+        rows += entry_rows(cell.scene, runs, {}, claim, cell.setup.redraws)
+    return rows
 
 
 def claim(condition: Mapping[str, Any]) -> str:
@@ -72,13 +72,13 @@ def _sensors(rows: Sequence[Row]) -> Table:
     for scene in dict.fromkeys(row.scene for row in rows):
         for method in METHODS:
             own = [row for row in rows if row.scene == scene and row.matches(method=method)]
-            shown = []
+            texts = []
             for wanted in columns.values():
-                shown.append(find_row(own, "accuracy", scene, **wanted).interval)
+                texts.append(find_row(own, "accuracy", scene, **wanted).interval)
             costs = {row.metric: row.measured for row in own if row.matches(part="cost")}
-            shown.append(f"{costs['parameters']:,.0f}")
-            shown.append(f"{costs['milliseconds']:.2f}")
-            lines.append((scene, method.replace("_", " "), *shown))
+            texts.append(f"{costs['parameters']:,.0f}")
+            texts.append(f"{costs['milliseconds']:.2f}")
+            lines.append((scene, method.replace("_", " "), *texts))
     headers = ("scene", "method", *columns, "numbers learned", "ms a decision")
     return Table("Accuracy while sensors fail at severity 1, and cost", headers, lines)
 
@@ -95,7 +95,7 @@ def _transfers(rows: Sequence[Row]) -> Table:
 
 
 def _unseen(rows: Sequence[Row]) -> Table:
-    """What was left out of the training."""
+    """Accuracy on kinds of failure and a modality that training left out."""
     lines = []
     for row in rows:
         if row.matches(part="unseen kind"):
@@ -112,14 +112,14 @@ def _unseen(rows: Sequence[Row]) -> Table:
 
 def figures(results: Mapping[SensorCell, Any]) -> list[Figure]:
     """Draw one figure for each scene."""
-    found = []
+    drawn = []
     for scene in dict.fromkeys(cell.scene for cell in results):
         runs_of = {}
         for cell, runs in over_seeds(results).items():
             if isinstance(cell, SensorFailures) and cell.scene == scene:
                 runs_of[cell.method.name] = runs
-        found.append(_figure(scene, runs_of))
-    return found
+        drawn.append(_figure(scene, runs_of))
+    return drawn
 
 
 def _figure(scene: str, runs_of: Mapping[str, Sequence[Any]]) -> Figure:

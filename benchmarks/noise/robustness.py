@@ -64,8 +64,8 @@ class Size:
     training: SelectionConfig
     """How classifiers, attention and networks are trained."""
     workspace_steps: int | None = None
-    """Optimizer steps of each seed's own workspace; None for the shipped one. Those presets go on
-    to failing sensors and search learning rates."""
+    """Optimizer steps of each seed's own workspace; None for the shipped one. Presets that train
+    workspaces also test failing sensors and search learning rates."""
 
 
 SIZES = {
@@ -79,7 +79,7 @@ class Arguments(benchmark.Arguments):
     """Accuracy under noise and failing sensors, with and without attention."""
 
     preset: Literal["quick", "full"] = "quick"
-    """How much is done: latent noise in minutes, or everything in hours."""
+    """How much to do: latent noise in minutes, or everything in hours."""
     seeds: int | None = None
     """Runs; the preset's by default."""
 

@@ -1,5 +1,5 @@
-"""The second half of the noise benchmark: sensors that fail, and attention used for what it never
-saw: tasks, kinds of failure and a modality that were left out of its training."""
+"""The second half of the noise benchmark: failing sensors, and attention on tasks, kinds of failure
+and a modality that were left out of its training."""
 
 import time
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from gw_envs.labels import CLASS_LABELS
 from gw_envs.observation import MODALITIES
 
 PAIRS_WITH_LANGUAGE = (("image", "language"), ("attributes", "language"), MODALITIES)
-"""Sets of modalities of which language was left out of the training."""
+"""Sets of modalities that hold language, for attention that never saw it in training."""
 ORACLE = Method("oracle")
 
 
 @dataclass(frozen=True)
 class SensorCell(Cell):
-    """A cell of one seed."""
+    """Measures something with the frozen workspace and classifiers of one seed."""
 
     FILE = "noise_robustness"
 
@@ -45,16 +45,16 @@ class SensorCell(Cell):
 
     def needs_of(self, *methods: Method) -> tuple[Cell, ...]:
         """Return the trainings of some methods and of the classifier."""
-        found: list[Cell] = [classifier_cell(self.scene, self.setup, self.seed)]
+        cells: list[Cell] = [classifier_cell(self.scene, self.setup, self.seed)]
         for method in methods:
-            found += method.needs(self.scene, self.setup, self.seed)
-        return tuple(dict.fromkeys(found))
+            cells += method.needs(self.scene, self.setup, self.seed)
+        return tuple(dict.fromkeys(cells))
 
 
 @dataclass(frozen=True)
 class SensorFailures(SensorCell):
-    """One method while sensors fail. Metrics: lists of accuracies with their conditions, and its
-    cost."""
+    """Measures one method while sensors fail. Metrics: accuracies with their conditions, and the
+    method's cost."""
 
     method: Method
 
@@ -65,19 +65,20 @@ class SensorFailures(SensorCell):
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure with clean, failing and several corrupted sensors."""
-        study, found = self.study(place), []
-        about = {"method": self.method.name, "task": main_label(self.scene)}
+        study, entries = self.study(place), []
+        shared = {"method": self.method.name, "task": main_label(self.scene)}
         for modalities in SETS:
-            classify, shown = self.classify(study, modalities), {**about, "modalities": modalities}
+            classify = self.classify(study, modalities)
+            condition = {**shared, "modalities": modalities}
             accuracy = study.accuracy(classify, clean_batch(study, modalities))
-            found.append(entry("accuracy", accuracy, part="clean", **shown))
+            entries.append(entry("accuracy", accuracy, part="clean", **condition))
             for severity in SEVERITIES:
                 sensors = one_fails(study, classify, modalities, severity)
-                found += [{"part": "sensor", **shown, **figure} for figure in sensors]
-                every = {"part": "all sensors", **shown, "severity": severity}
-                found.append(entry("accuracy", mean_value(sensors), **every))
-        found += [{**about, **figure} for figure in several_corrupted(study, classify)]
-        return found + cost(study, classify, self.method)
+                entries += [{"part": "sensor", **condition, **figure} for figure in sensors]
+                every = {"part": "all sensors", **condition, "severity": severity}
+                entries.append(entry("accuracy", mean_value(sensors), **every))
+        entries += [{**shared, **figure} for figure in several_corrupted(study, classify)]
+        return entries + cost(study, classify, self.method)
 
     def classify(self, study: Study, modalities: tuple[str, ...]) -> Classify:
         """Return how the method names classes of some modalities."""
@@ -119,33 +120,34 @@ def one_fails(
     label: str | None = None,
 ) -> list[Entry]:
     """Return the accuracy while each sensor fails in each way, by kind and corrupted modality."""
-    found = []
+    entries = []
     for sensor, batch in failing(study, modalities, severity):
         accuracy = study.accuracy(classify, batch, label=label)
-        found.append(entry("accuracy", accuracy, severity=severity, **sensor))
-    return found
+        entries.append(entry("accuracy", accuracy, severity=severity, **sensor))
+    return entries
 
 
 def several_corrupted(study: Study, classify: Classify) -> list[Entry]:
     """Return the accuracy with one to three of three modalities corrupted.
 
-    By latent noise of several sigmas, or ("sensors") by failures at severity 1, each of a kind of
-    its own.
+    Corrupted by latent noise of several sigmas, or ("sensors") by failures at severity 1, each
+    sensor with its own kind.
     """
-    found = []
+    entries = []
     for at_once in (1, 2, 3):
         batches = {"sensors": several_fail(study, at_once)}
         for sigma in SIGMAS[2:]:
             batches[f"{sigma:g}"] = study.noisy(MODALITIES, "random", sigma, at_once=at_once)
         for corruption, batch in batches.items():
-            about = {"part": "several", "modalities": MODALITIES, "at_once": at_once}
+            condition = {"part": "several", "modalities": MODALITIES, "at_once": at_once}
             accuracy = study.accuracy(classify, batch)
-            found.append(entry("accuracy", accuracy, **about, corruption=corruption))
-    return found
+            entries.append(entry("accuracy", accuracy, **condition, corruption=corruption))
+    return entries
 
 
 def several_fail(study: Study, at_once: int) -> Batch:
-    """Return the test split with so many of all sensors failing, each of a kind of its own."""
+    """Return the test split with `at_once` of all sensors failing, each with its own kind of
+    failure."""
     clean, failures = study.data.latents("test"), study.data.failures("test", 1.0)
     generator = torch.Generator().manual_seed(study.seed)
     count = len(next(iter(clean.values())))
@@ -158,8 +160,8 @@ def several_fail(study: Study, at_once: int) -> Batch:
 
 
 def cost(study: Study, classify: Classify, method: Method) -> list[Entry]:
-    """Return how many numbers the method alone learned, and milliseconds for one sample."""
-    module, about = method.load(study), {"part": "cost", "method": method.name}
+    """Return the number of parameters that the method itself learned, and milliseconds a sample."""
+    module, condition = method.load(study), {"part": "cost", "method": method.name}
     learned = [] if module is None else [p.numel() for p in module.parameters()]
     one = {name: rows[:1] for name, rows in study.data.latents("test").items()}
     corrupted, times = torch.zeros(1, len(one), dtype=torch.bool), []
@@ -168,15 +170,15 @@ def cost(study: Study, classify: Classify, method: Method) -> list[Entry]:
         classify(one, corrupted)
         times.append(time.perf_counter() - start)
     return [
-        entry("parameters", sum(learned), **about),
-        entry("milliseconds", 1000 * np.median(times), **about),
+        entry("parameters", sum(learned), **condition),
+        entry("milliseconds", 1000 * np.median(times), **condition),
     ]
 
 
 @dataclass(frozen=True)
 class Transfer(SensorCell):
-    """Attention trained for one task and used for another. Metrics: [{"trained_for", "used_for",
-    "accuracy"}], over all sensors failing at severity 1."""
+    """Measures attention trained for one task and used for another. Metrics: [{"trained_for",
+    "used_for", "accuracy"}], means over all sensors failing at severity 1."""
 
     best: Method
 
@@ -198,19 +200,19 @@ class Transfer(SensorCell):
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure every pair of tasks."""
-        study, found = self.study(place), []
+        study, entries = self.study(place), []
         for trained_for, method in self.methods.items():
             for label in CLASS_LABELS[self.scene]:
                 classify = method.classify(study, label, list)
                 accuracy = mean_value(one_fails(study, classify, MODALITIES, label=label))
                 pair = {"trained_for": trained_for, "used_for": label}
-                found.append(entry("accuracy", accuracy, part="transfer", severity=1.0, **pair))
-        return found
+                entries.append(entry("accuracy", accuracy, part="transfer", severity=1.0, **pair))
+        return entries
 
 
 @dataclass(frozen=True)
 class UnseenKind(SensorCell):
-    """Methods on a kind of failure that was left out of their training. Metrics: [{"method",
+    """Measures methods on a kind of failure that they never met in training. Metrics: [{"method",
     "modality", "kind", "accuracy"}]."""
 
     kind: str
@@ -224,19 +226,19 @@ class UnseenKind(SensorCell):
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure at severity 1."""
-        study, found = self.study(place), []
+        study, entries = self.study(place), []
         for method in (*self.methods, ORACLE):
             classify = method.classify(study, None, list)
             for figure in one_fails(study, classify, MODALITIES):
                 if figure["kind"] == self.kind:
-                    found.append({"part": "unseen kind", "method": method.name, **figure})
-        return found
+                    entries.append({"part": "unseen kind", "method": method.name, **figure})
+        return entries
 
 
 @dataclass(frozen=True)
 class UnseenModality(SensorCell):
-    """Attention that learned on image and attributes, with language beside them. Metrics:
-    [{"method", "modalities", "accuracy"}]."""
+    """Measures attention that learned on image and attributes where language is observed too.
+    Metrics: [{"method", "modalities", "accuracy"}]."""
 
     best: Method
 
@@ -247,29 +249,29 @@ class UnseenModality(SensorCell):
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Measure with every set of modalities that holds language."""
-        study, found = self.study(place), []
+        study, entries = self.study(place), []
         for method in (self.best, Method("none"), ORACLE):
             classify = method.classify(study, None, list)
             for modalities in PAIRS_WITH_LANGUAGE:
                 accuracy = mean_value(one_fails(study, classify, modalities))
-                about = {"method": method.name, "modalities": modalities, "severity": 1.0}
-                found.append(entry("accuracy", accuracy, part="unseen modality", **about))
-        return found
+                condition = {"method": method.name, "modalities": modalities, "severity": 1.0}
+                entries.append(entry("accuracy", accuracy, part="unseen modality", **condition))
+        return entries
 
 
 @dataclass(frozen=True)
 class TrainingTime(SensorCell):
-    """How long methods take to learn. Metrics: [{"method", "seconds"}] of one processor."""
+    """Measures how long methods train. Metrics: [{"method", "seconds"}] of one processor."""
 
     methods: tuple[Method, ...]
 
     def needs(self) -> tuple[Cell, ...]:
-        """Return what the trainings need, but not the trainings."""
+        """Return the cells that the trainings need, but not the trainings themselves."""
         return self.needs_of()
 
     def compute(self, place: Place, needed: Sequence[Any]) -> list[Entry]:
         """Train each method once at a fixed learning rate."""
-        study, found = self.study(place), []
+        study, entries = self.study(place), []
         study.data.failures("train")  # computed before the clock starts
         study.classifier()
         for method in self.methods:
@@ -278,5 +280,5 @@ class TrainingTime(SensorCell):
             start = time.process_time()
             cell.train(place, self.setup.training.learning_rate)
             seconds = time.process_time() - start
-            found.append(entry("train_seconds", seconds, part="cost", method=method.name))
-        return found
+            entries.append(entry("train_seconds", seconds, part="cost", method=method.name))
+        return entries

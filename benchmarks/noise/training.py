@@ -1,9 +1,9 @@
-"""Everything that the noise benchmark trains, each in a cell of its own: workspaces, classifiers,
-attention and networks without a workspace, and the search for their learning rates."""
+"""The trainings of the noise benchmark, each in its own cell: workspaces, classifiers, attention,
+and networks without a workspace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
+from benchmarks.harness.tensors import read_workspaces, write_tensors, write_workspaces
 from benchmarks.noise.data import SceneData, data_of, shipped
 from benchmarks.noise.networks import build_network
 from gw_agents.checkpoint import load_into
@@ -33,7 +34,6 @@ from gw_agents.workspace.attention import PRESETS, Attention, AttentionConfig
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_agents.workspace.objective import preset_called
 from gw_envs.corruption import KINDS
-from gw_envs.files import write_atomically
 from gw_envs.observation import MODALITIES
 
 RATES = (2e-3, 5e-3, 1.2e-2)
@@ -45,7 +45,7 @@ WORKSPACE_SCENES = 100_000
 
 @dataclass(frozen=True)
 class Workspaces(TrainingCell):
-    """Workspaces trained as the shipped one was, from other weights and batches, in one stack."""
+    """Trains workspaces as the shipped one was, from other weights and batches, in one stack."""
 
     weights: str
     """Fingerprints of the shipped workspace and attention."""
@@ -71,11 +71,7 @@ class Workspaces(TrainingCell):
             TrainingPlan(fit_config, losses=dict(self.losses)),
             label=f"{self.scene} workspaces",
         )
-        tensors = {}
-        for seed, workspace in zip(self.seeds, workspaces, strict=True):
-            for name, value in workspace.state_dict().items():
-                tensors[f"{seed}.{name}"] = value
-        save(tensors, self, place)
+        write_workspaces(self.product(place), dict(zip(self.seeds, workspaces, strict=True)))
         return {}
 
     def config(self, place: Place) -> GWConfig:
@@ -117,7 +113,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Classifier(TrainingCell):
-    """A classifier of clean workspace vectors, frozen for all tests."""
+    """Trains a classifier of clean workspace vectors, frozen for all tests."""
 
     setup: Setup
     label: str
@@ -137,13 +133,13 @@ class Classifier(TrainingCell):
             self.seed,
             self.setup.training,
         )
-        save(module.state_dict(), self, place)
+        write_tensors(self.product(place), module.state_dict())
         return {}
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """What corrupts latents while a method learns."""
+    """The corruption of latents while a method learns."""
 
     noise: str
     """Latent noise on one modality ("fixed" or "random"), or "everything": random noise and failing
@@ -157,7 +153,7 @@ class Corruption:
         return self.noise if self.sigma is None else f"{self.noise} at {self.sigma:g}"
 
     def damage(self, data: SceneData, config: SelectionConfig, seed: int) -> Damage:
-        """Return what corrupts latents of the training split."""
+        """Return the function that corrupts latents of the training split."""
         if self.sigma is not None:
             config = replace(config, low_sigma=self.sigma, high_sigma=self.sigma)
         if self.noise != "everything":
@@ -174,7 +170,7 @@ EVERYTHING = Corruption("everything")
 
 @dataclass(frozen=True)
 class TrainedModule(TrainingCell):
-    """Something that learned while latents were corrupted, with the learning rate of its search."""
+    """Trains a module on corrupted latents, with the learning rate that its search chose."""
 
     setup: Setup
     seed: int
@@ -194,7 +190,7 @@ class TrainedModule(TrainingCell):
         rate = self.setup.training.learning_rate
         if self.search is not None:
             rate = max(needed[-1], key=lambda trial: trial["accuracy"])["learning_rate"]
-        save(self.train(place, rate).state_dict(), self, place)
+        write_tensors(self.product(place), self.train(place, rate).state_dict())
         return {"learning_rate": rate}
 
     def train(self, place: Place, rate: float, draw: int | None = None) -> nn.Module:
@@ -208,7 +204,7 @@ class TrainedModule(TrainingCell):
 
 @dataclass(frozen=True)
 class TrainedAttention(TrainedModule):
-    """Attention on a frozen workspace."""
+    """Trains attention on a frozen workspace."""
 
     design: str
     """Name of a preset of attention."""
@@ -256,7 +252,7 @@ class TrainedAttention(TrainedModule):
 
 @dataclass(frozen=True)
 class TrainedNetwork(TrainedModule):
-    """A network that names classes without attention."""
+    """Trains a network that names classes without attention."""
 
     network: str
     """One of `NETWORKS`."""
@@ -291,24 +287,14 @@ class TrainedNetwork(TrainedModule):
         return build_network(self.network, workspace, dict(workspace.config.latent_widths), classes)
 
 
-def save(tensors: Mapping[str, Tensor], cell: TrainingCell, place: Place) -> None:
-    """Write a cell's tensors to its product."""
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_atomically(cell.product(place), partial(safetensors.torch.save_file, whole))
-
-
 @lru_cache(maxsize=8)
 def load_workspace(setup: Setup, place: Place, scene: str, seed: int) -> Workspace:
     """Return the frozen workspace of a seed: the shipped one, or its own."""
     cell = setup.workspaces
     if cell is None:
         return shipped(place, scene).workspace
-    path, workspace = cell.product(place), Workspace(cell.config(place))
-    tensors = safetensors.torch.load_file(path)
-    prefix = f"{cell.seeds[seed]}."
-    own = {name: tensors[prefix + name] for name in workspace.state_dict()}
-    load_into(workspace, own, str(path))
-    return workspace.requires_grad_(False).eval()
+    own = cell.seeds[seed]
+    return read_workspaces(cell.product(place), cell.config(place), [own])[own]
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,7 @@ from benchmarks.harness.rows import (
     over_seeds,
 )
 from benchmarks.harness.tables import Table, mean_table
-from benchmarks.pairs import models
-from benchmarks.pairs.models import REDRAWS, TrainedWorkspaces, load_workspaces
+from benchmarks.pairs.models import REDRAWS, Arguments, TrainedWorkspaces, load_workspaces
 from benchmarks.pairs.recognition import LABELS, Split, splits_of
 
 PAIRS = {"quick": (500, 5000), "full": (200, 500, 1500)}
@@ -37,13 +37,8 @@ TESTS = ("reset", "rollout")
 
 
 @dataclass(frozen=True)
-class Arguments(models.Arguments):
-    """Classes read from the workspace, within and across modalities."""
-
-
-@dataclass(frozen=True)
 class RecognitionCell(Cell):
-    """A cell that reads classes from held-out observations of one scene.
+    """Reads classes from held-out observations of one scene.
 
     Metrics: accuracies by task, kind (linear, zero_shot or chance), train, test and test_on.
     """
@@ -126,8 +121,8 @@ class Chance(RecognitionCell):
             for test_on in TESTS:
                 classes = splits[test_on].classes[label]
                 frequency = np.bincount(classes).max() / len(classes)
-                about = {"task": label, "kind": "chance", "test_on": test_on}
-                results.append(entry("accuracy", frequency, **about))
+                condition = {"task": label, "kind": "chance", "test_on": test_on}
+                results.append(entry("accuracy", frequency, **condition))
         return results
 
 
@@ -149,21 +144,21 @@ def probed(
     for test in tests:
         for test_on in TESTS:
             accuracy = fitted.score(inputs[test_on][test], classes[test_on])
-            about = {"task": label, "kind": "linear", "train": train, "test": test}
-            results.append(entry("accuracy", accuracy, **about, test_on=test_on))
+            condition = {"task": label, "kind": "linear", "train": train, "test": test}
+            results.append(entry("accuracy", accuracy, **condition, test_on=test_on))
     return results
 
 
 def matched(inputs: Inputs, classes: Mapping[str, NDArray], train: str, label: str) -> list[Entry]:
     """Name the class whose mean z of one modality is nearest to the z of another."""
     results: list[Entry] = []
-    for test in inputs["train"]:
-        for test_on in TESTS if test != train else ():
+    for test, test_on in product(inputs["train"], TESTS):
+        if test != train:
             accuracy = zero_shot(
                 inputs["train"][train], classes["train"], inputs[test_on][test], classes[test_on]
             )
-            about = {"task": label, "kind": "zero_shot", "train": train, "test": test}
-            results.append(entry("accuracy", accuracy, **about, test_on=test_on))
+            condition = {"task": label, "kind": "zero_shot", "train": train, "test": test}
+            results.append(entry("accuracy", accuracy, **condition, test_on=test_on))
     return results
 
 
@@ -225,7 +220,7 @@ def cells(arguments: Arguments) -> list[RecognitionCell]:
 
 def rows(results: Mapping[RecognitionCell, Any]) -> list[Row]:
     """Return a row for every accuracy."""
-    found = []
+    rows = []
     for cell, runs in over_seeds(results).items():
         condition: dict[str, Any] = {}
         if isinstance(cell, Unimodal):
@@ -235,8 +230,8 @@ def rows(results: Mapping[RecognitionCell, Any]) -> list[Row]:
             condition = {"pairs": pairs, "modalities": search.setup.modalities}
             condition["model"] = search.model.name
         redraws = "nothing" if isinstance(cell, Chance) else REDRAWS
-        found += entry_rows(cell.scene, runs, condition, claim, redraws)
-    return found
+        rows += entry_rows(cell.scene, runs, condition, claim, redraws)
+    return rows
 
 
 def claim(condition: Mapping[str, Any]) -> str:
@@ -262,14 +257,14 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     ]
     known = {row.condition["pairs"] for row in read} - {0}
     at = min(known, key=lambda pairs: abs(pairs - JUDGED_AT))
-    shown = [row for row in read if row.condition["pairs"] in (0, at)]
+    judged = [row for row in read if row.condition["pairs"] in (0, at)]
 
     def place(row: Row) -> tuple[tuple[str, ...], str]:
         condition = row.condition
         return (row.scene, condition["task"], condition["model"]), column(condition)
 
     title = f"Accuracy on episode beginnings, at {at:,} matched scenes"
-    return [mean_table(title, ("scene", "task", "model"), COLUMNS, shown, place)]
+    return [mean_table(title, ("scene", "task", "model"), COLUMNS, judged, place)]
 
 
 def figures(results: Mapping[RecognitionCell, Any]) -> list[Figure]:
@@ -292,8 +287,8 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
     names = list(dict.fromkeys(model for _, model in runs_of))
 
     def mean(run: Sequence[Entry], label: str, name: str) -> float:
-        known = [entry for entry in run if column(entry) == name]
-        return mean_value(known, task=label, test_on="reset")
+        entries = [entry for entry in run if column(entry) == name]
+        return mean_value(entries, task=label, test_on="reset")
 
     def draw_panel(panel: Any, label: str, pairs: int) -> None:
         groups: dict[str, list[list[float]]] = {}
@@ -321,14 +316,16 @@ def _figure(scene: str, results: Mapping[RecognitionCell, Any]) -> Figure:
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
     (table,) = tables(rows)
-    shown = {tuple(line[1:3]): line for line in table.lines}
+    texts = {tuple(line[1:3]): line for line in table.lines}
+    columns = ("same", "other", "zero")
     labels = {"shape": "shape", "color": "color family", "region": "region"}
     models = {"four": "tr+cont+dcy+cy", "cont": "cont", "tr": "tr", "two": "tr+cont"}
     models["unimodal"] = "unimodal"
     figures = {}
     for short, label in labels.items():
         for name, model in models.items():
-            for column, value in zip(("same", "other", "zero"), shown[label, model][3:], strict=True):
+            values = zip(columns, texts[label, model][3:], strict=True)
+            for column, value in values:
                 figures[f"{short}_{name}_{column}"] = value
     return figures
 

@@ -1,5 +1,5 @@
-"""Translation results of one scene and setup, by model and number of pairs, and what they say about
-label efficiency."""
+"""Translation results of one scene and setup, by model and number of pairs, and the label
+efficiencies that follow from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Grid:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """What all rows have in their condition."""
+        """The entries that the conditions of all rows share."""
         return {"modalities": self.modalities, "width": self.width, "steps": self.steps}
 
     @property
@@ -46,27 +46,27 @@ class Grid:
 
     @property
     def pairs(self) -> list[int]:
-        """The numbers of pairs, growing."""
+        """The numbers of pairs, ascending."""
         return sorted({pairs for _, pairs in self.runs})
 
     @property
     def comparable(self) -> bool:
-        """Whether there is a `tr` to compare with, over the levels of label efficiency."""
+        """Whether `tr` was run over the range of pairs that label efficiency compares."""
         return "tr" in self.models and self.pairs[0] <= LOW and self.pairs[-1] >= HIGH
 
     def curve(self, model: str, source: str, target: str, seed: int) -> list[float]:
-        """Return a seed's translation errors by growing number of pairs."""
-        about = {"kind": "translation", "test": "reset", "source": source, "target": target}
-        return [mean_value(self.runs[model, pairs][seed], **about) for pairs in self.pairs]
+        """Return a seed's translation errors by ascending number of pairs."""
+        wanted = {"kind": "translation", "test": "reset", "source": source, "target": target}
+        return [mean_value(self.runs[model, pairs][seed], **wanted) for pairs in self.pairs]
 
     def efficiencies(self, model: str, source: str, target: str) -> list[Efficiency]:
         """Return the label efficiency of each seed, against `tr` with the same matched scenes."""
-        found = []
+        efficiencies = []
         for seed in range(len(self.runs[model, self.pairs[0]])):
             reference = self.curve("tr", source, target, seed)
             own = self.curve(model, source, target, seed)
-            found.append(label_efficiency(self.pairs, reference, own))
-        return found
+            efficiencies.append(label_efficiency(self.pairs, reference, own))
+        return efficiencies
 
 
 def grids_of(results: Mapping["Translation", Any]) -> list[Grid]:

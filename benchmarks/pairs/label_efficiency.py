@@ -1,5 +1,5 @@
-"""How many times fewer pairs a model needs for the error that another reaches: pure functions of
-error curves."""
+"""How many times fewer pairs a model needs to reach the error of another: pure functions of error
+curves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOW, HIGH, LEVELS = 500, 5000, 7
-"""The reference's errors at this many numbers of pairs, log-spaced between these two, are the
-levels to reach."""
+"""The levels to reach are the reference's errors at `LEVELS` numbers of pairs, log-spaced from LOW
+to HIGH."""
 
 
 class Efficiency(NamedTuple):
@@ -27,18 +27,18 @@ class Efficiency(NamedTuple):
 
 
 def best_so_far(errors: Sequence[float]) -> NDArray[np.float64]:
-    """Errors by growing number of pairs -> the least up to each: more pairs may be left unused."""
+    """Return the lowest error up to each number of pairs, since more pairs may be left unused."""
     return np.minimum.accumulate(np.asarray(errors, np.float64))
 
 
 def error_at(pairs: Sequence[int], errors: Sequence[float], wanted: float) -> float:
-    """The error at a number of pairs, interpolated along log pairs and log error."""
+    """Return the error at a number of pairs, interpolated in log pairs and log error."""
     return float(np.exp(np.interp(np.log(wanted), np.log(pairs), np.log(best_so_far(errors)))))
 
 
 def pairs_for(pairs: Sequence[int], errors: Sequence[float], level: float) -> float:
-    """The pairs with which a curve first reaches an error; 0 if with the fewest tried, infinity if
-    never."""
+    """Return the pairs with which a curve first reaches an error: 0 if the fewest tried suffice,
+    infinity if it never does."""
     curve, steps = np.log(best_so_far(errors)), np.log(np.asarray(pairs, np.float64))
     reached = np.flatnonzero(curve <= np.log(level) + 1e-12)
     if not len(reached):
@@ -53,10 +53,10 @@ def pairs_for(pairs: Sequence[int], errors: Sequence[float], level: float) -> fl
 def label_efficiency(
     pairs: Sequence[int], reference: Sequence[float], model: Sequence[float]
 ) -> Efficiency:
-    """Compare two error curves over the same growing numbers of pairs.
+    """Compare two error curves over the same ascending numbers of pairs.
 
-    A level that is censored counts as if it were reached with the fewest, or only with the most,
-    pairs tried.
+    A level that the fewest pairs already reach counts as reached with the fewest, and one that is
+    never reached as reached with the most.
     """
     ratios, at_least, at_most = [], 0, 0
     for wanted in np.geomspace(LOW, HIGH, LEVELS):

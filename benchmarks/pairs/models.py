@@ -1,26 +1,26 @@
-"""The workspaces that benchmarks compare: trained once for a scene, a model and a number of matched
+"""The workspaces that benchmarks compare, trained once for each scene, model and number of matched
 scenes.
 
-Every model has the same networks, steps, unmatched data and search, and nothing else: each setting
-in `SEARCH` is tried at `SEARCH_PAIRS` matched scenes, and the best is chosen by the model's own
-paired losses on the fifth of its pairs that it does not learn from.
+All models have the same networks, steps, unmatched data and search, and differ in their losses
+alone: each setting in `SEARCH` is tried at `SEARCH_PAIRS` matched scenes, and the best is chosen by
+the model's own paired losses on the fifth of its pairs that it does not learn from.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import permutations, product
 from typing import Any, Literal
 
 import numpy as np
-import safetensors.torch
 import torch
 import tyro
 from torch import Tensor
 
 from benchmarks.harness import benchmark
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
-from gw_agents.checkpoint import load_into, modules_fingerprint, write_atomically
+from benchmarks.harness.tensors import read_workspaces, write_workspaces
+from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.domains.base import Domain
 from gw_agents.learning.latents import scene_latents
 from gw_agents.learning.loop import FitConfig
@@ -40,8 +40,8 @@ SCENES = 100_000
 SEARCH = tuple(product((3e-3, 1e-2), (1e-3, 1e-1)))
 """Learning rate and weight decay of every trial."""
 HELD_OUT = 0.2
-"""Fraction of the pairs that is not learned from: it chooses the weights to keep, and the setting.
-"""
+"""Fraction of the pairs that is held out from training, to choose the setting and the weights to
+keep."""
 SEARCH_PAIRS = 700
 SEARCH_SEED = 100
 REDRAWS = "workspace, batches, which scenes are matched"
@@ -83,15 +83,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Arguments(benchmark.Arguments):
-    """What benchmarks of the compared models can be told; each adds its own."""
+    """Arguments of benchmarks that compare these models; each benchmark adds its own."""
 
     preset: Literal["quick", "full"] = "quick"
-    """How much is done. Workspaces that another benchmark trained into the same folder are not
-    retrained."""
+    """How much to do. Workspaces that another benchmark trained into the same folder are reused."""
     models: tuple[str, ...] = MODELS
     """Which models, by the names of their losses."""
     modalities: tuple[str, ...] = ("image", "attributes")
-    """What the workspaces join: two or three modalities."""
+    """The two or three modalities that the workspaces join."""
     shape: tyro.conf.OmitArgPrefixes[Shape] = field(default_factory=Shape)
     """What all workspaces have in common."""
 
@@ -128,7 +127,7 @@ class Arguments(benchmark.Arguments):
 
 
 def check_pairs(pairs: int | Sequence[int]) -> None:
-    """Raise InputError for numbers of matched scenes that cannot be."""
+    """Raise InputError for impossible numbers of matched scenes."""
     numbers = [pairs] if isinstance(pairs, int) else pairs
     if not numbers or min(numbers) < 5 or max(numbers) > SCENES:
         raise InputError(f"--pairs {pairs}: give numbers from 5 to {SCENES:,}, which is all scenes")
@@ -191,11 +190,10 @@ class Search(Cell):
 
 @dataclass(frozen=True)
 class TrainedWorkspaces(TrainingCell):
-    """The workspaces of one model and number of pairs, trained with the setting that its search
+    """Trains the workspaces of one model and number of pairs with the setting that its search
     chose.
 
-    Those of all seeds are trained in one stack, which changes the last digits: the seeds belong
-    together.
+    All seeds are trained in one stack, which changes the last digits; so the seeds are one cell.
     Metrics: the setting, {"learning_rate", "decay"}.
     """
 
@@ -214,26 +212,14 @@ class TrainedWorkspaces(TrainingCell):
         rate, decay = best["learning_rate"], best["decay"]
         steps = self.search.setup.steps
         workspaces = train(self.search, place, self.pairs, self.seeds, rate, decay, steps)
-        tensors = {}
-        for seed, workspace in zip(self.seeds, workspaces, strict=True):
-            for name, value in workspace.state_dict().items():
-                tensors[f"{seed}.{name}"] = value
-        save = partial(safetensors.torch.save_file, tensors)
-        write_atomically(self.product(place), save)
+        write_workspaces(self.product(place), dict(zip(self.seeds, workspaces, strict=True)))
         return {"learning_rate": rate, "decay": decay}
 
 
 @lru_cache(maxsize=4)
 def load_workspaces(cell: TrainedWorkspaces, place: Place) -> dict[int, Workspace]:
     """Return {seed: frozen workspace} of a training that is finished."""
-    path = cell.product(place)
-    tensors, workspaces = safetensors.torch.load_file(path), {}
-    for seed in cell.seeds:
-        workspace = Workspace(config_of(cell.search, place))
-        own = {name: tensors[f"{seed}.{name}"] for name in workspace.state_dict()}
-        load_into(workspace, own, str(path))
-        workspaces[seed] = workspace.requires_grad_(False).eval()
-    return workspaces
+    return read_workspaces(cell.product(place), config_of(cell.search, place), cell.seeds)
 
 
 def train(
@@ -283,15 +269,15 @@ def latents_of(
 
 
 def matched_scenes(seed: int, count: int, scenes: int = SCENES) -> Tensor:
-    """Return (count,) the scenes of which a seed knows all modalities: a larger count holds the
-    smaller one's."""
+    """Return (count,) scenes of which a seed knows all modalities; a larger count includes those of
+    every smaller one."""
     return torch.randperm(scenes, generator=torch.Generator().manual_seed(seed))[:count]
 
 
 @torch.no_grad()
 def held_out_error(model: Model, workspace: Workspace, latents: dict[str, Tensor]) -> float:
-    """Return the translation error by which a model is chosen, or its contrastive loss where that
-    is its only loss."""
+    """Return the error that chooses a setting: of translation, or the contrastive loss of a model
+    that has no other."""
     z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
     only_contrastive = dict(model.losses).keys() == {"contrastive"}
     errors = []

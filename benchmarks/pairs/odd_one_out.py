@@ -35,7 +35,7 @@ TRIPLETS = 4000
 REDRAWS = f"{models.REDRAWS}, triplets, judge"
 """What differs from seed to seed."""
 TESTED = ("same modality", "other modality", "mixed")
-"""What a judge is tested on, seen from what it learned from."""
+"""Tests of a judge, relative to the modality it learned from."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Arguments(models.Arguments):
     """Matched scenes."""
 
     def check(self) -> None:
-        """Raise InputError, as for every benchmark of these models, and for numbers of pairs that
-        cannot be."""
+        """Raise InputError as in every benchmark of these models, and for impossible pairs."""
         super().check()
         models.check_pairs(self.pairs)
 
@@ -82,8 +81,10 @@ class OddOneOut(Cell):
 def triplets(
     classes: NDArray[np.int64], count: int, rng: np.random.Generator
 ) -> tuple[NDArray, NDArray]:
-    """Draw (count, 3) rows of which two share a class and one has another; (count,) the place of
-    the odd one."""
+    """Draw triplets of rows in which two share a class and one has another.
+
+    Returns (count, 3) rows and (count,) the place of the odd one.
+    """
     known = np.unique(classes)
     rows_of = {label: np.flatnonzero(classes == label) for label in known}
     members = {label: rows for label, rows in rows_of.items() if len(rows) > 1}
@@ -107,14 +108,15 @@ class Judge(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(1.0))
 
     def forward(self, z: Tensor) -> Tensor:
-        """(B, 3, Z) -> (B, 3) scores: minus the cosine similarity to the other two."""
+        """Score (B, 3, Z) vectors: (B, 3), lower the more similar one is to the other two by
+        cosine."""
         directions = normalize(self.project(z), dim=-1)
         alike = directions @ directions.mT  # (B, 3, 3)
         return self.log_scale.exp() * (1.0 - alike.sum(-1))
 
 
 def fit_judge(z: Tensor, odd: Tensor, seed: int) -> Judge:
-    """Fit a judge of (N, 3, Z) triplets with (N,) places of the odd one."""
+    """Fit a judge on (N, 3, Z) triplets with (N,) places of the odd one."""
     seed_torch(seed, 7)
     judge = Judge(z.shape[-1])
 
@@ -174,12 +176,12 @@ def cells(arguments: Arguments) -> list[OddOneOut]:
 
 def rows(results: Mapping[OddOneOut, Any]) -> list[Row]:
     """Return a row for every model, label, training modality and test."""
-    found = []
+    rows = []
     for cell, runs in over_seeds(results).items():
         model = cell.workspaces.search.model.name
         condition = {"pairs": cell.workspaces.pairs, "model": model}
-        found += entry_rows(cell.scene, runs, condition, claim, REDRAWS)
-    return found
+        rows += entry_rows(cell.scene, runs, condition, claim, REDRAWS)
+    return rows
 
 
 def claim(condition: Mapping[str, Any]) -> str:
@@ -188,7 +190,7 @@ def claim(condition: Mapping[str, Any]) -> str:
 
 
 def tested_on(train: str, test: str) -> str:
-    """Name what a judge is tested on, seen from what it learned from: one of `TESTED`."""
+    """Return the entry of `TESTED` that a test is, relative to the training modality."""
     if test == "mixed":
         return "mixed"
     return "same modality" if train == test else "other modality"
@@ -222,8 +224,8 @@ def _figure(scene: str, results: Mapping[OddOneOut, Any]) -> Figure:
     labels = LABELS[scene]
 
     def mean(run: Sequence[Entry], label: str, tested: str) -> float:
-        known = [entry for entry in run if tested_on(entry["train"], entry["test"]) == tested]
-        return mean_value(known, task=label)
+        entries = [entry for entry in run if tested_on(entry["train"], entry["test"]) == tested]
+        return mean_value(entries, task=label)
 
     def draw(axes: Any) -> None:
         for panel, label in zip(axes[0], labels, strict=True):
@@ -245,15 +247,15 @@ def _figure(scene: str, results: Mapping[OddOneOut, Any]) -> Figure:
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
     (table,) = tables(rows)
-    shown = {tuple(line[:3]): line[3:] for line in table.lines}
-    four = shown["factory", "region", "tr+cont+dcy+cy"]
+    texts = {tuple(line[:3]): line[3:] for line in table.lines}
+    four = texts["factory", "region", "tr+cont+dcy+cy"]
     return {
         "four_same": four[0],
         "four_other": four[1],
-        "tr_other": shown["factory", "region", "tr"][1],
-        "cont_other": shown["factory", "region", "cont"][1],
-        "shapes_four": shown["simple_shapes", "shape", "tr+cont+dcy+cy"][1],
-        "shapes_ours": shown["simple_shapes", "shape", "tr+cont+dcy+bt"][1],
+        "tr_other": texts["factory", "region", "tr"][1],
+        "cont_other": texts["factory", "region", "cont"][1],
+        "shapes_four": texts["simple_shapes", "shape", "tr+cont+dcy+cy"][1],
+        "shapes_ours": texts["simple_shapes", "shape", "tr+cont+dcy+bt"][1],
     }
 
 

@@ -15,7 +15,7 @@ from gw_agents.learning.latents import encode_rows
 from gw_envs.labels import CLASS_LABELS
 
 LABELS = {"simple_shapes": ("shape",), "factory": ("color family", "region")}
-"""What is told apart in each scene, by name in `gw_envs.labels`."""
+"""Labels whose classes are read in each scene, by name in `gw_envs.labels`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Split:
 def splits_of(
     place: Place, scene: str, modalities: tuple[str, ...], episodes: int
 ) -> dict[str, Split]:
-    """Return {"train", "reset", "rollout": split}: the last two are held out from everything.
+    """Return {"train", "reset", "rollout": split}; the last two are held out from all training.
 
     "train" holds episode beginnings and rollouts of the validation split: no workspace saw any of
     them.

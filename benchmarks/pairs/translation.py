@@ -3,7 +3,7 @@ in `benchmarks/translation.py`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import combinations, permutations
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell, Place, TrainingCell
 from benchmarks.harness.observed import observed
 from benchmarks.harness.rows import Entry, entry
+from benchmarks.harness.tensors import write_tensors
 from benchmarks.pairs import models, translation_report
 from benchmarks.pairs.models import TrainedWorkspaces, domains_of, latents_of, load_workspaces
 from gw_agents.domains.base import mlp
@@ -25,12 +26,11 @@ from gw_agents.learning.latents import encode_rows, scene_attributes
 from gw_agents.learning.probes import attribute_errors, fit_mlp_probe
 from gw_agents.workspace.losses import squared_error
 from gw_agents.workspace.model import Workspace
-from gw_envs.files import write_atomically
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.scenes import get_scene
 
 RETRIEVED = 1000
-"""Scenes among which the matching one is looked for."""
+"""Number of scenes among which retrieval looks for the match."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Arguments(models.Arguments):
     """Translation, alignment and cycles of every model against the number of matched scenes."""
 
     preset: Literal["quick", "full", "long"] = "quick"  # type: ignore[assignment]
-    """How much is done: minutes, hours, or three times the steps at a few numbers of pairs."""
+    """How much to do: minutes, hours, or three times the steps at a few numbers of pairs."""
     pairs: tuple[int, ...] | None = None
-    """Numbers of matched scenes, if not those of the preset."""
+    """Numbers of matched scenes; the preset's by default."""
 
     def check(self) -> None:
         """Raise InputError as in every benchmark of these models, and for impossible pairs."""
@@ -50,13 +50,13 @@ class Arguments(models.Arguments):
 
     @property
     def numbers_of_pairs(self) -> tuple[int, ...]:
-        """Numbers of matched scenes, growing."""
+        """Numbers of matched scenes, ascending."""
         return tuple(sorted(set(self.size.pairs if self.pairs is None else self.pairs)))
 
 
 @dataclass(frozen=True)
 class ImageReader(TrainingCell):
-    """A probe that reads attribute vectors from image latents, since none are drawn in an image."""
+    """Trains a probe that reads attribute vectors from image latents, which have no attributes."""
 
     modalities: tuple[str, ...]
     domains: str
@@ -68,10 +68,9 @@ class ImageReader(TrainingCell):
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
         """Fit and save."""
         latents = latents_of(place, self.scene, self.modalities, self.scenes)["image"]
-        known = torch.from_numpy(scene_attributes(self.scene, "train", 0, self.scenes))
-        probe = fit_mlp_probe(self.scene, latents, known, steps=self.steps)
-        save = partial(safetensors.torch.save_file, probe.state_dict())
-        write_atomically(self.product(place), save)
+        attributes = torch.from_numpy(scene_attributes(self.scene, "train", 0, self.scenes))
+        probe = fit_mlp_probe(self.scene, latents, attributes, steps=self.steps)
+        write_tensors(self.product(place), probe.state_dict())
         return {}
 
     def read(self, place: Place, latents: Tensor) -> NDArray[np.float32]:
@@ -106,7 +105,7 @@ def tests_of(
 
 @dataclass(frozen=True)
 class Translation(Cell):
-    """Judges one workspace. Metrics: figures by kind, test, source and target.
+    """Tests one workspace. Metrics: figures by kind, test, source and target.
 
     `kind` is translation, retrieval (between two modalities), demi_cycle (source = target), cycle
     (source -> target -> source) or units (a translation in the units of the attributes, or as the
@@ -141,14 +140,15 @@ class Translation(Cell):
         for name, test in tests_of(place, self.scene, modalities, self.episodes).items():
             figures = latent_figures(workspace, test.latents)
             for source, target in permutations(test.latents, 2):
-                there = predicted(workspace, test.latents, source, target)
-                for unit, value in self.in_units(place, target, there, test).items():
+                translated = predicted(workspace, test.latents, source, target)
+                for unit, value in self.in_units(place, target, translated, test).items():
                     figures.append(entry(unit, value, kind="units", source=source, target=target))
             results += [{"test": name, **figure} for figure in figures]
         return results
 
     def in_units(self, place: Place, target: str, latents: Tensor, test: Test) -> dict[str, float]:
-        """Return the errors of predicted latents in attributes' units, or which claims are true."""
+        """Return the errors of predicted latents in the attributes' units, or the fractions of true
+        captions and claims."""
         if target == "image" and self.reader is not None:
             return attribute_errors(self.scene, self.reader.read(place, latents), test.attributes)
         modalities = self.workspaces.search.setup.modalities
@@ -171,17 +171,17 @@ def latent_figures(workspace: Workspace, latents: Mapping[str, Tensor]) -> list[
     z = {name: workspace.enter(name, rows) for name, rows in latents.items()}
     figures: list[Entry] = []
     for name, rows in latents.items():
-        again = predicted(workspace, latents, name, name)
-        about = {"kind": "demi_cycle", "source": name, "target": name}
-        figures.append(entry("squared_error", squared_error(again, rows), **about))
+        decoded = predicted(workspace, latents, name, name)
+        condition = {"kind": "demi_cycle", "source": name, "target": name}
+        figures.append(entry("squared_error", squared_error(decoded, rows), **condition))
     for a, b in combinations(latents, 2):
-        about = {"kind": "retrieval", "source": a, "target": b}
-        figures.append(entry("recall_at_1", retrieval(z[a], z[b]), **about))
+        condition = {"kind": "retrieval", "source": a, "target": b}
+        figures.append(entry("recall_at_1", retrieval(z[a], z[b]), **condition))
     for source, target in permutations(latents, 2):
-        there = predicted(workspace, latents, source, target)
-        back = predicted(workspace, {target: there}, target, source)
+        translated = predicted(workspace, latents, source, target)
+        back = predicted(workspace, {target: translated}, target, source)
         ends = {"source": source, "target": target}
-        error = squared_error(there, latents[target])
+        error = squared_error(translated, latents[target])
         figures.append(entry("squared_error", error, kind="translation", **ends))
         error = squared_error(back, latents[source])
         figures.append(entry("squared_error", error, kind="cycle", **ends))
@@ -189,7 +189,7 @@ def latent_figures(workspace: Workspace, latents: Mapping[str, Tensor]) -> list[
 
 
 def retrieval(a: Tensor, b: Tensor) -> float:
-    """Return R@1: how often the nearest vector of the other modality, by angle, is the match."""
+    """Return R@1: how often the match is the nearest vector of the other modality by angle."""
     similar = normalize(a[:RETRIEVED], dim=-1) @ normalize(b[:RETRIEVED], dim=-1).T
     matched = torch.arange(len(similar))
     forth = (similar.argmax(0) == matched).float().mean()

@@ -34,10 +34,10 @@ PUBLISHED = {
 LABEL_EFFICIENCY = {"tr+cont+dcy+cy": 4.0, "fusion": 4.0}
 """Published: 4 to 7 times fewer pairs with all four losses, and the same with fusion."""
 GRADES = ((4.0, "+++"), (2.0, "++"), (1.25, "+"))
-"""Semi-supervision: a model earns this by needing so many times fewer pairs than `tr`."""
+"""(least label efficiency, its grade): how many times fewer pairs than `tr` earn which grade."""
 ALIGNED, TRANSLATES, RECONSTRUCTS = 0.5, 0.3, 0.2
-"""Alignment and broadcast: a plus each for R@1 of at least, and translation and demi-cycle errors
-of at most these."""
+"""A model earns a plus for alignment and broadcast with R@1 of at least the first, and one each
+with translation and demi-cycle errors of at most the others."""
 JUDGED_AT = 1500
 """Pairs at which alignment and broadcast are judged."""
 RULES = (
@@ -58,16 +58,16 @@ KINDS = {
 
 def rows(results: Mapping["Translation", Any]) -> list[Row]:
     """Return a row for every figure, and label efficiencies where `tr` was run."""
-    found = []
+    rows = []
     for grid in grids_of(results):
         for (model, pairs), runs in grid.runs.items():
             condition = grid.condition | {"model": model, "pairs": pairs}
             for row in entry_rows(grid.scene, runs, condition, claim, REDRAWS):
                 of = direction(row.condition)
-                found.append(replace(row, condition=row.condition | {"of": of}))
+                rows.append(replace(row, condition=row.condition | {"of": of}))
         for model in grid.models if grid.comparable else ():
-            found += _efficiency_rows(grid, model)
-    return found
+            rows += _efficiency_rows(grid, model)
+    return rows
 
 
 def claim(condition: Mapping[str, Any]) -> str:
@@ -90,11 +90,11 @@ def _efficiency_rows(grid: Grid, model: str) -> list[Row]:
     """Return the label efficiency of every direction, and the geometric mean over directions."""
     published = LABEL_EFFICIENCY.get(model)
     shared = grid.condition | {"kind": "label_efficiency", "model": model}
-    found, logarithms = [], []
+    rows, logarithms = [], []
 
     def add(condition: dict[str, Any], ratios: list[float]) -> None:
         text = claim(condition)
-        found.append(make_row(text, grid.scene, condition, "ratio", ratios, REDRAWS, published))
+        rows.append(make_row(text, grid.scene, condition, "ratio", ratios, REDRAWS, published))
 
     for source, target in grid.directions:
         seeds = grid.efficiencies(model, source, target)
@@ -105,7 +105,7 @@ def _efficiency_rows(grid: Grid, model: str) -> list[Row]:
         logarithms.append(np.log(ratios))
         add(condition, ratios)
     add(shared | {"of": "all"}, np.exp(np.mean(logarithms, 0)).tolist())
-    return found
+    return rows
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -115,7 +115,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def _setup(row: Row) -> tuple[str, str, str, str]:
-    """Return what tells setups apart, as columns of a table."""
+    """Return the setup of a row as columns of a table."""
     condition = row.condition
     joined = " + ".join(condition["modalities"])
     return row.scene, joined, str(condition["width"]), f"{condition['steps']:,}"
@@ -142,7 +142,7 @@ def _judged(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
 
 
 def _grades(rows: Sequence[Row]) -> Table:
-    """The table of the talk, with what earns its pluses."""
+    """The table of the talk beside ours, with the figures that earn our pluses."""
     ratios: dict[tuple[str, ...], float] = {}
     for row in rows:
         if row.metric == "ratio" and row.condition["of"] == "all":
@@ -156,8 +156,8 @@ def _grades(rows: Sequence[Row]) -> Table:
         few, both = PUBLISHED.get(line[-1], ("", ""))
         ratio = ratios.get((*line[:4], line[-1]))
         few_here, efficiency = ("", "") if ratio is None else (grade(ratio), f"{ratio:.2f}")
-        shown = [f"{mean:.3g}" for mean in means.values()]
-        lines.append((*line, few, few_here, both, pluses(means), efficiency, *shown))
+        texts = [f"{mean:.3g}" for mean in means.values()]
+        lines.append((*line, few, few_here, both, pluses(means), efficiency, *texts))
     few_pairs = ("few pairs: published", "here")
     aligned = ("align + broadcast: published", "here")
     headers = (*SETUP, "pairs", "model", *few_pairs, *aligned, "label efficiency", *KINDS)
@@ -290,8 +290,8 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
     }
     figures = {}
     for name, (scene, model, modalities, width, steps, of) in wanted.items():
-        about = {"modalities": modalities, "width": width, "steps": steps, "model": model, "of": of}
-        row = find_row(rows, "ratio", scene, **about)
+        setup = {"modalities": modalities, "width": width, "steps": steps}
+        row = find_row(rows, "ratio", scene, **setup, model=model, of=of)
         figures[name] = f"{row.measured:.1f}"
         figures[f"{name}_range"] = f"{row.low:.1f} to {row.high:.1f}"
     ratios = []

@@ -36,7 +36,7 @@ class Arguments:
     """Seed of the scenes."""
 
     def check(self) -> None:
-        """Raise InputError for numbers that cannot be."""
+        """Raise InputError for impossible numbers."""
         check_whole("--count", self.count, 1)
         check_whole("--batch", self.batch, 1)
         check_whole("--seed", self.seed)
@@ -44,7 +44,7 @@ class Arguments:
 
 @dataclass
 class Tally:
-    """Counts of what the captions of one kind of scene are like."""
+    """Counts over the captions of one kind of scene."""
 
     captions: int = 0
     unread: int = 0
@@ -63,11 +63,6 @@ class Tally:
     """Tokens of the longest caption."""
     seconds: float = 0.0
     """Time spent on writing the captions as tokens."""
-
-
-def sample_shapes(rng: np.random.Generator, count: int) -> SimpleShapesState:
-    """Draw Simple Shapes from the published distribution."""
-    return SimpleShapesState.sample(rng, count)
 
 
 def sample_factory(rng: np.random.Generator, count: int) -> FactoryState:
@@ -137,7 +132,7 @@ def run(scene: str, sample: Sample, arguments: Arguments) -> Tally:
 
 
 def report(scene: str, tally: Tally) -> bool:
-    """Print the table of one kind of scene; return whether all is as it should be."""
+    """Print the table of one kind of scene; return whether every count is as wanted."""
     grammar = grammar_of_scene(scene)
     counts = {
         "captions not understood": (tally.unread, 0),
@@ -148,24 +143,25 @@ def report(scene: str, tally: Tally) -> bool:
         "wordings seen": (len(tally.wordings), len(grammar.phrases)),
     }
     lines = []
-    for name, (found, wanted) in counts.items():
-        lines.append((name, f"{found:,}", f"{wanted:,}", "" if found == wanted else "<--"))
+    for name, (count, wanted) in counts.items():
+        lines.append((name, f"{count:,}", f"{wanted:,}", "" if count == wanted else "<--"))
     speed = f"{tally.captions / tally.seconds:,.0f} a second as tokens"
     longest = f"at most {tally.longest} tokens of a vocabulary of {len(VOCABULARY)}"
     title = f"{scene}: {tally.captions:,} captions, {speed}, {longest}"
-    print(f"\n{Table(title, ('what', 'found', 'wanted', ''), lines)}")
-    return all(found == wanted for found, wanted in counts.values())
+    print(f"\n{Table(title, ('what', 'counted', 'wanted', ''), lines)}")
+    return all(count == wanted for count, wanted in counts.values())
 
 
-SAMPLES: dict[str, Sample] = {"simple_shapes": sample_shapes, "factory": sample_factory}
+SAMPLES: dict[str, Sample] = {"simple_shapes": SimpleShapesState.sample, "factory": sample_factory}
+"""How states are drawn: Simple Shapes from the published distribution."""
 
 
 def main(arguments: Arguments) -> None:
-    """Check both scenes; raise InputError if a caption is not as it should be."""
+    """Check both scenes; raise InputError if a count is not as wanted."""
     arguments.check()
     results = [report(scene, run(scene, sample, arguments)) for scene, sample in SAMPLES.items()]
     if not all(results):
-        raise InputError("some captions are not as they should be: see the tables")
+        raise InputError("some captions are wrong: see the lines marked <-- in the tables")
 
 
 if __name__ == "__main__":

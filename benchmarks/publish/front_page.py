@@ -34,7 +34,7 @@ class Figure:
     condition: Mapping[str, Any] = field(default_factory=dict)
     """Entries of the row's condition, as many as single it out."""
     label: str = ""
-    """What the number belongs to, where it is a comparison."""
+    """Name of the baseline; empty where the number is the claim's own."""
     times: bool = False
     """Whether the number is a ratio; a fraction otherwise."""
 
@@ -48,11 +48,11 @@ class Figure:
         return f"{self.label}: {text}" if self.label else text
 
     def row(self) -> Row:
-        """Return the one row that fits; ValueError unless there is exactly one."""
+        """Return the one row that fits; LookupError unless there is exactly one."""
         rows = _rows(self.claim.split("/")[0])
         fitting = [row for row in rows if self._fits(row)]
         if len(fitting) != 1:
-            raise ValueError(f"{len(fitting)} rows fit {self!r}, and it must be one")
+            raise LookupError(f"{len(fitting)} rows fit {self!r}, and it must be one")
         return fitting[0]
 
     def _fits(self, row: Row) -> bool:
@@ -122,7 +122,7 @@ HEADLINES = (
         "control",
     ),
     Headline(
-        "**Weak point**: success of a Factory policy trained on images, given all senses fused evenly",
+        "**Weak point**: a Factory policy trained on images succeeds on all senses, fused evenly",
         Figure("control/transfer/image/all", FACTORY, "success", {"encoder": "gw"}),
         Figure("control/in_modality/gw", FACTORY, "success", {"train": "image"}, "on images alone"),
         "control",
@@ -134,7 +134,7 @@ HEADLINES = (
         "translation",
     ),
     Headline(
-        "A probe fitted on images reads the region from attributes (500 matched scenes, four losses)",
+        "A probe fitted on images reads the region from attributes (500 matched scenes)",
         Figure("classification/linear/tr+cont+dcy+cy", FACTORY, "accuracy", REGION),
         Figure("classification/linear/cont", FACTORY, "accuracy", REGION, "contrastive alone"),
         "classification",

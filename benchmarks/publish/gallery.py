@@ -1,10 +1,10 @@
-"""Draw pictures to look at: observations with their captions, and translations between modalities.
+"""Draw observations with their captions, and translations between modalities.
 
     python -m benchmarks.publish.gallery
 
 Draws held-out scenes: `gallery_observations.png` and, for each scene,
-`gallery_translation_SCENE.png` (a caption and the image made of it; an image and the caption made
-of it).
+`gallery_translation_SCENE.png` (a caption and the image made from it; an image and the caption made
+from it).
 """
 
 import textwrap
@@ -29,7 +29,7 @@ LINE = 34
 
 @dataclass(frozen=True)
 class Arguments:
-    """Draw what the environments show and what the workspace makes of it."""
+    """Draw observations, and their translations through the workspace."""
 
     columns: int = 4
     """Scenes in a line."""
@@ -41,7 +41,7 @@ class Arguments:
     """Folder of the pictures."""
 
     def check(self) -> None:
-        """Raise InputError for numbers that cannot be."""
+        """Raise InputError for impossible numbers."""
         check_whole("--columns", self.columns, 1)
         check_whole("--seed", self.seed)
 

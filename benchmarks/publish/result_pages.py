@@ -2,8 +2,8 @@
 
     python -m benchmarks.publish.result_pages
 
-The words of a page stand in `pages/NAME.md`; its tables and the figures that the words quote come
-from the benchmark's own functions.
+The words of a page are in `pages/NAME.md`; the benchmark's own functions make its tables and the
+figures that the words quote.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,8 @@ def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
 Seeds: {number}. What differs from seed to seed: {redrawn}. Intervals are 95 % bootstrap intervals
 over seeds; with fewer than five seeds, the range.
 
-Measured with {versions}. All rows: [`{file}`](../../{file})."""
+Measured with {versions}. All rows: [`{file}`](../../{file}).
+"""
 
 
 def index() -> str:

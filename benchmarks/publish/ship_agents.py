@@ -39,7 +39,7 @@ AGENTS: dict[str, TrainConfig] = {
 }
 """How each is trained: from images, or from all modalities fused by attention."""
 NEEDED = 0.9
-"""Success on what it was trained on, below which an agent is not shipped."""
+"""Least success on the training modalities with which an agent is shipped."""
 AS_TRAINED = "as trained"
 """The test on the modalities of training."""
 
@@ -74,7 +74,7 @@ class Arguments:
 
 
 def scores_of(agent: Agent, episodes: int) -> dict[str, dict[str, float]]:
-    """Return return, success and length on what the agent was trained on, and on each modality
+    """Return mean return, success and length on the training modalities, and on each modality
     alone."""
     tests = {AS_TRAINED: agent.spec.modalities, **{name: (name,) for name in MODALITIES}}
     scores = {}
@@ -84,7 +84,7 @@ def scores_of(agent: Agent, episodes: int) -> dict[str, dict[str, float]]:
 
 
 def main(arguments: Arguments) -> None:
-    """Train, test and write the agents; InputError at the end if one is not good enough."""
+    """Train, test and write the agents; InputError at the end if one succeeds too rarely."""
     arguments.check()
     folder = arguments.out or asset_path("weights").parent / "agents"
     lines, failed = [], []

@@ -1,4 +1,4 @@
-"""What the throughput benchmark claims: each ratio is one entry of a table."""
+"""The claims of the throughput benchmark: each ratio is one entry of a table."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +101,6 @@ def _encoding_one(scene: str) -> Claim:
 
 def _ppo(scene: str, other: str, text: str, **condition: str) -> Claim:
     """Return the claim of PPO on workspace vectors against PPO in another way."""
-    about = {"num_envs": BATCH, "modalities": "image", **condition}
     trained = condition.get("trained")
     return Claim(
         f"ppo/{scene}/{other}",
@@ -109,7 +108,7 @@ def _ppo(scene: str, other: str, text: str, **condition: str) -> Claim:
         Measured("ppo", "gw"),
         Measured("ppo", f"{other}_{trained}" if trained else other),
         ("PPO on images through the workspace", text),
-        about,
+        {"num_envs": BATCH, "modalities": "image", **condition},
     )
 
 

@@ -28,13 +28,13 @@ def make_model(policy: str, venv: Any, steps: int, policy_kwargs: dict[str, Any]
 
 
 def ppo(scene: str, weights: Path, budget: Budget) -> Rates:
-    """Return environment steps a second of PPO from images, each way of reading them.
+    """Return environment steps a second of PPO from images, for every way to read them.
 
     Environments, hyperparameters and steps are the same for all: one rollout in each of `BATCH`
     environments, and the update on it. `gw` reads workspace vectors. `nature_cnn` and `raw_cnn`
     learn a CNN from pixels: Stable-Baselines3's own (on Simple Shapes of 36 pixels, the smallest it
     takes) and that of the encoder `raw`. The extractors have the workspace's encoder inside the
-    policy, and train nothing or everything of it.
+    policy, and train none or all of it.
     """
     gw, steps = GlobalWorkspace.from_pretrained(weights, device="cpu"), budget.ppo_steps
 

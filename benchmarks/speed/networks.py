@@ -57,10 +57,10 @@ def encoding(scene: str, weights: Path, budget: Budget) -> Rates:
         }
 
 
-def encoding_one(weights: Path, budget: Budget) -> Rates:
-    """Return observations a second that agents in the field encode, one at a time."""
+def encoding_one(scene: str, weights: Path, budget: Budget) -> Rates:
+    """Return observations a second, encoded one at a time as a single agent does."""
     gw = GlobalWorkspace.from_pretrained(weights, device="cpu")
-    batch = Sampler(gw.scene_name, "test").batch(0, 1)
+    batch = Sampler(scene, "test").batch(0, 1)
     observation = {name: rows[0] for name, rows in batch.items()}
     image = {"image": observation["image"]}
     work: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""Tables, the picture and quoted figures of the throughput benchmark; all are made of its rows."""
+"""Tables, the picture and quoted figures of the throughput benchmark, all made from its rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -13,12 +13,12 @@ from benchmarks.speed.learning import PARTS
 from gw_envs.scenes import SCENES
 
 BEFORE = "throughput_before"
-"""Name of the committed summary of the release that speeds are compared with."""
+"""Name of the committed summary of the previous release."""
 
 
 @cache
 def before() -> dict[tuple[Any, ...], Row]:
-    """Return the rows of the release before, by claim and condition; none without a summary."""
+    """Return the previous release's rows by claim and condition; none without a summary."""
     if not (EXPECTED / f"{BEFORE}.json").exists():
         return {}
     _, rows = read_summary(BEFORE)
@@ -26,7 +26,7 @@ def before() -> dict[tuple[Any, ...], Row]:
 
 
 def _key(row: Row) -> tuple[Any, ...]:
-    """What a row has in common with the same row of another run."""
+    """Return the parts of a row that are equal for the same row of another run."""
     condition = {name: value for name, value in row.condition.items() if name != "processor"}
     return row.claim, row.scene, row.metric, *sorted(condition.items())
 
@@ -59,8 +59,8 @@ Line = tuple[Row | None, tuple[str, ...]]
 
 
 def beside_before(title: str, headers: tuple[str, ...], lines: Sequence[Line]) -> Table:
-    """Return a table with a last column of what the release before measured, if it differs
-    anywhere."""
+    """Return a table; where the previous release measured other values, a last column holds
+    them."""
     known, column = before(), []
     for row, _ in lines:
         old = None if row is None else known.get(_key(row))
@@ -78,8 +78,8 @@ def claim_table(rows: Sequence[Row]) -> Table:
     for row in by_scene(row for row in rows if row.metric == "ratio"):
         condition = dict(row.condition)
         ours, baseline = condition.pop("ours"), condition.pop("baseline")
-        about = ", ".join(f"{name} {value}" for name, value in condition.items())
-        lines.append((row, (row.scene, ours, baseline, about, spread(row))))
+        text = ", ".join(f"{name} {value}" for name, value in condition.items())
+        lines.append((row, (row.scene, ours, baseline, text, spread(row))))
     headers = ("scene", "ours", "baseline", "condition", "times as fast (range)")
     return beside_before("Ours beside others", headers, lines)
 
@@ -101,11 +101,17 @@ def batch_table(rows: Sequence[Row]) -> Table:
 
 
 def rate_table(rows: Sequence[Row]) -> Table:
-    """Absolute rates of all else."""
+    """Absolute rates of everything else."""
     lines: list[Line] = []
     for row in by_scene(_rates(rows, False)):
-        about = row.condition
-        line = (row.scene, about["subject"], about["what"], str(about["num_envs"]), spread(row))
+        condition = row.condition
+        line = (
+            row.scene,
+            condition["subject"],
+            condition["what"],
+            str(condition["num_envs"]),
+            spread(row),
+        )
         lines.append((row, line))
     headers = ("scene", "subject", "what", "at a time", "a second (range)")
     return beside_before(f"Rates a second{_on(rows)}", headers, lines)
@@ -131,8 +137,8 @@ def memory_table(rows: Sequence[Row]) -> Table:
     """Memory of a process that steps scenes with all modalities."""
     lines: list[Line] = []
     for row in by_scene(row for row in rows if row.metric == "MB"):
-        about = row.condition
-        lines.append((row, (row.scene, about["what"], str(about["num_envs"]), spread(row))))
+        condition = row.condition
+        lines.append((row, (row.scene, condition["what"], str(condition["num_envs"]), spread(row))))
     return beside_before("Memory", ("scene", "what", "scenes", "MB (range)"), lines)
 
 
@@ -226,8 +232,8 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
         for row in rows:
             if row.claim == f"throughput/{claim}" and row.metric == "ratio":
                 figures.setdefault(name, number(row.measured))
-    about = {"subject": "steps", "what": "image", "num_envs": 16}
+    batch = {"subject": "steps", "what": "image", "num_envs": 16}
     steps = {}
     for scene in SCENES:
-        steps[f"steps_{scene}"] = number(find_row(rows, "per second", scene, **about).measured)
+        steps[f"steps_{scene}"] = number(find_row(rows, "per second", scene, **batch).measured)
     return figures | steps

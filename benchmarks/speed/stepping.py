@@ -22,7 +22,7 @@ MODALITIES = (
 )
 """What steps observe."""
 EPISODE = 100
-"""Steps after which the physics alone are put back."""
+"""Steps after which the physics-only tables are reset."""
 MEMORY_SIZES = (1, 64)
 """Numbers of scenes whose memory is measured."""
 
@@ -32,9 +32,9 @@ def stepping(env: gym.vector.VectorEnv, seconds: float) -> float:
     env.reset(seed=0)
     actions = np.random.default_rng(0).integers(6, size=(997, env.num_envs))
     turn = endless(len(actions))
-    found = rate(lambda: env.step(actions[next(turn)]), env.num_envs, seconds)
+    steps_a_second = rate(lambda: env.step(actions[next(turn)]), env.num_envs, seconds)
     env.close()
-    return found
+    return steps_a_second
 
 
 def batches(scene: str, budget: Budget) -> Rates:
@@ -62,13 +62,13 @@ def steps_with_full_render(seconds: float) -> float:
     core: Any = env.unwrapped.core  # type: ignore[attr-defined]
     camera = FactoryCamera(core.image_size)
     core.images = lambda state: camera.render_full(state, shadow=False)
-    found = stepping(env, seconds)
+    steps_a_second = stepping(env, seconds)
     camera.close()
-    return found
+    return steps_a_second
 
 
 def physics(count: int, seconds: float) -> float:
-    """Return steps a second of tables in Bullet, driven about at random."""
+    """Return steps a second of tables in Bullet, driven at random."""
     state = Sampler("factory", "test", modalities=("attributes",)).states(0, count)
     poses = np.stack([state.x, state.y, state.rotation], -1)
     speeds = np.random.default_rng(0).uniform(-0.5, 0.5, (EPISODE, 3))
@@ -81,14 +81,14 @@ def physics(count: int, seconds: float) -> float:
             for simulation in simulations:
                 simulation.step(speed)
 
-    found = rate(episode, count * EPISODE, seconds)
+    steps_a_second = rate(episode, count * EPISODE, seconds)
     for simulation in simulations:
         simulation.close()
-    return found
+    return steps_a_second
 
 
 def single_environments(scene: str, budget: Budget) -> Rates:
-    """Return steps a second of environments as most libraries make them: one scene, `gym.make`."""
+    """Return steps a second of single environments, made with `gym.make`."""
     env_id = SCENES[scene].env_id
     rates = {}
     for modality in ("attributes", "image"):
@@ -109,9 +109,9 @@ def alone(env: gym.Env, seconds: float) -> float:
         if terminated or truncated:
             env.reset()
 
-    found = rate(step, 1, seconds)
+    steps_a_second = rate(step, 1, seconds)
     env.close()
-    return found
+    return steps_a_second
 
 
 MEASURE_MEMORY = """
@@ -131,12 +131,12 @@ else:
     import resource
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
-"""A program that prints its megabytes with so many scenes open; the latter way is that of macOS."""
+"""A program that prints its megabytes with so many scenes open; the `else` is for macOS."""
 
 
 def memory(scene: str, budget: Budget) -> Rates:
-    """Return megabytes of a process that steps so many scenes with all modalities; nothing where
-    the system does not tell."""
+    """Return megabytes of a process that steps so many scenes with all modalities; empty on
+    Windows, which is not supported."""
     if sys.platform == "win32":
         return {}
     megabytes = {}

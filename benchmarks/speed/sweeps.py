@@ -1,5 +1,5 @@
-"""How much faster do workers make a sweep? Time the same cells on every engine, with the start of
-the workers.
+"""How much faster do workers make a sweep? Time the same cells on every engine, including the start
+of the workers.
 
     python -m benchmarks.speed.sweeps --workers 2
 
@@ -44,7 +44,7 @@ class Arguments:
 
 
 def seconds(sweep: Sweep, cells: int, episodes: int) -> float:
-    """Return how long an engine takes for so many cells."""
+    """Return the seconds that an engine takes for a number of cells."""
     wanted = [ReferenceScores("factory", "random", episodes, seed) for seed in range(cells)]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)

@@ -54,10 +54,6 @@ def _camera(size: int) -> Callable[[str, Path, Budget], Rates]:
     return lambda scene, weights, budget: rendering.factory_pictures(size, budget)
 
 
-def _encode(scene: str, weights: Path, budget: Budget) -> Rates:
-    return networks.encoding_one(weights, budget)
-
-
 SHAPES, FACTORY = ("simple_shapes",), ("factory",)
 SUBJECTS: tuple[Subject, ...] = (
     Subject("render", _plain(rendering.shape_pictures), scenes=SHAPES),
@@ -68,7 +64,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject("steps", _plain(stepping.factory_batches), scenes=FACTORY),
     Subject("single", _of_scene(stepping.single_environments)),
     Subject("encoding", networks.encoding),
-    Subject("encode", _encode),
+    Subject("encode", networks.encoding_one),
     Subject("training", _plain(networks.training), scenes=SHAPES),
     Subject("ppo", learning.ppo),
     Subject("profile", learning.profile, "microseconds a step"),
@@ -86,7 +82,7 @@ class Arguments(benchmark.Arguments):
     """Throughput of renderers, environments, encoders and training."""
 
     preset: Literal["quick", "full"] = "full"
-    """Quick times everything for 0.05 s instead of 0.3 s, lets PPO learn for a quarter of the
+    """Quick measures everything for 0.05 s instead of 0.3 s, lets PPO learn for a quarter of the
     steps, and leaves out 256 scenes, which take 7 GB in the Factory."""
     repeats: int = 5
     """How often everything is measured."""
@@ -105,7 +101,8 @@ class Arguments(benchmark.Arguments):
 class Measurement(Cell):
     """Measures a subject once. Metrics: [{"what", "count", "value"}].
 
-    Rates of other times say nothing about this run, so that its beginning is part of the key.
+    Rates of other times say nothing about this run, so the time at which it began is part of the
+    key.
     """
 
     FILE = "throughput"
@@ -138,16 +135,17 @@ def find_subject(scene: str, name: str) -> Subject:
 
 
 def cells(arguments: Arguments) -> list[Measurement]:
-    """List every subject once for each repeat, the repeats outermost: what is compared is measured
-    side by side."""
+    """List every subject once for each repeat, repeats outermost, so that the two sides of a ratio
+    are measured close together."""
     budget, begun = BUDGETS[arguments.preset], arguments.begun
     listed = []
     for repeat in range(arguments.repeats):
         for scene in arguments.scenes:
             for subject in SUBJECTS:
                 if scene in subject.scenes:
-                    about = (subject.name, budget, processor(), begun, repeat)
-                    listed.append(Measurement(scene, *about))
+                    listed.append(
+                        Measurement(scene, subject.name, budget, processor(), begun, repeat)
+                    )
     return listed
 
 
@@ -171,19 +169,19 @@ def rows(results: Mapping[Measurement, Any]) -> list[Row]:
     """Return a row for every claim, every ratio at each number of scenes, and every rate."""
     values, first = gather(results), next(iter(results))
     largest = max(first.budget.sizes)
-    found = []
+    rows = []
     for claim in CLAIMS:
-        found += claim_rows(claim, values, largest)
+        rows += claim_rows(claim, values, largest)
     for growth in GROWTHS:
-        found += growth_rows(growth, values)
+        rows += growth_rows(growth, values)
     for (scene, subject), of_subject in values.items():
         metric = find_subject(scene, subject).metric
         claim_id = f"throughput/{subject.replace(' ', '/')}/{scene}/rate"
         for series, repeats in of_subject.items():
             condition = {"subject": subject, "what": series.what, "num_envs": series.count}
             condition |= {"processor": first.processor}
-            found.append(make_row(claim_id, scene, condition, metric, repeats, REDRAWS))
-    return found
+            rows.append(make_row(claim_id, scene, condition, metric, repeats, REDRAWS))
+    return rows
 
 
 def claim_rows(claim: Claim, values: Values, largest: int) -> list[Row]:
@@ -202,7 +200,7 @@ def claim_rows(claim: Claim, values: Values, largest: int) -> list[Row]:
 
 def growth_rows(growth: Growth, values: Values) -> list[Row]:
     """Return the ratios of one comparison at every number of scenes."""
-    found = []
+    rows = []
     for series, ours in values.get((growth.scene, growth.subject), {}).items():
         baseline = _measured(values, growth.scene, growth.baseline, series.count)
         if series.what in growth.baselines or not baseline:
@@ -211,14 +209,14 @@ def growth_rows(growth: Growth, values: Values) -> list[Row]:
         condition: dict[str, Any] = {"subject": growth.subject, "what": series.what}
         condition |= {"baseline": other, "num_envs": series.count}
         claim = f"throughput/{growth.subject.replace(' ', '/')}/{growth.scene}/{other}"
-        found.append(
+        rows.append(
             ratio_row(claim, growth.scene, condition, "times at each count", ours, baseline)
         )
-    return found
+    return rows
 
 
 def _measured(values: Values, scene: str, measured: Measured, largest: int) -> list[float]:
-    """Return the values of all repeats; nothing if it was not measured."""
+    """Return the values of all repeats; empty if the subject was not measured."""
     return values.get((scene, measured.subject), {}).get(measured.series(largest), [])
 
 

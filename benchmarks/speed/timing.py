@@ -37,7 +37,7 @@ class Budget:
 
 
 def rate(work: Callable[[], Any], count: int, seconds: float) -> float:
-    """Return how many things a second `work` does, which does `count` of them a call.
+    """Return things a second of `work`, a call that does `count` of them.
 
     The first call only warms up. Seconds are this process's own CPU time.
     """
@@ -63,7 +63,7 @@ def endless(count: int) -> Iterator[int]:
 
 
 class Stopwatch:
-    """CPU seconds by name: a call that is timed inside another one counts for itself alone."""
+    """CPU seconds by name; time in a nested timed call counts for that call alone."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
@@ -71,7 +71,7 @@ class Stopwatch:
         self._since = 0.0
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function, its time taken under a name."""
+        """Return the function, timed under a name."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._switch()
@@ -85,7 +85,7 @@ class Stopwatch:
         return call
 
     def _switch(self) -> None:
-        """Book the time since the last switch to what is running."""
+        """Add the time since the last switch to the running name."""
         now = time.process_time()
         if self._running:
             name = self._running[-1]
