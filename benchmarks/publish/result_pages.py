@@ -67,7 +67,7 @@ def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
 ```
 
 Seeds: {number}. What differs from seed to seed: {redrawn}. Intervals are 95 % bootstrap intervals
-over seeds; with fewer than five seeds, the range.
+over seeds; with fewer than five seeds, and for speeds, they are the range.
 
 Measured with {versions}. All rows: [`{file}`](../../{file}).
 """

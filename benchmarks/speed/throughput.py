@@ -180,7 +180,7 @@ def rows(results: Mapping[Measurement, Any]) -> list[Row]:
         for series, repeats in of_subject.items():
             condition = {"subject": subject, "what": series.what, "num_envs": series.count}
             condition |= {"processor": first.processor}
-            rows.append(make_row(claim_id, scene, condition, metric, repeats, REDRAWS))
+            rows.append(range_row(claim_id, scene, condition, metric, repeats))
     return rows
 
 
@@ -228,10 +228,17 @@ def ratio_row(
     ours: Sequence[float],
     baseline: Sequence[float],
 ) -> Row:
-    """Return the row of the mean ratio, with the range over repeats."""
+    """Return the row of the mean ratio of ours to the baseline."""
     ratios = (np.array(ours) / np.array(baseline)).tolist()
-    row = make_row(claim, scene, condition, metric, ratios, REDRAWS)
-    return replace(row, low=min(ratios), high=max(ratios))
+    return range_row(claim, scene, condition, metric, ratios)
+
+
+def range_row(
+    claim: str, scene: str, condition: Mapping[str, Any], metric: str, values: Sequence[float]
+) -> Row:
+    """Return the row of the mean over repeats, with their range."""
+    row = make_row(claim, scene, condition, metric, values, REDRAWS)
+    return replace(row, low=min(values), high=max(values))
 
 
 THROUGHPUT = Benchmark(
