@@ -1,4 +1,4 @@
-"""Train each agent once, and score it in held-out episodes on whatever it observes."""
+"""Train each agent once, and score it in held-out episodes on every set of modalities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ RETRIES = 3
 PATIENCE = 20.0
 """Seconds within which a Ray cluster must answer."""
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-"""Environment of workers: one thread each, and no progress bars beside the driver's."""
+"""Environment of workers: one thread each, and no progress bars of their own."""
 
 
 class CellsFailed(InputError):
@@ -57,7 +57,7 @@ class Job:
     """A cell on its way to a worker."""
 
     content: bytes
-    """The pickled cell, its place and the metrics of what it needs."""
+    """The pickled cell, its place and the metrics of the cells it needs."""
     folder: Path
     """The driver's working directory, where relative paths start."""
 
@@ -105,8 +105,8 @@ class Sweep:
     def compute(
         self, cells: Cells, wanted: Sequence[Cell], place: Place, label: str = "cells"
     ) -> dict[Cell, Any]:
-        """Return {cell: metrics} of all wanted cells, computing those that are not finished and
-        what they need.
+        """Return {cell: metrics} of all wanted cells; compute unfinished ones and the cells they
+        need.
 
         Raises:
             CellsFailed: a cell raised an error, or was killed too often; all others are on disk.

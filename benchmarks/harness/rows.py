@@ -73,7 +73,7 @@ def make_row(
     return Row(
         claim=claim,
         scene=scene,
-        condition=json.loads(json.dumps(condition)),  # equal to what is read back
+        condition=json.loads(json.dumps(condition)),  # as it is when read back
         metric=metric,
         published=published,
         measured=measured,

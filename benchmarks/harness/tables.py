@@ -37,7 +37,7 @@ def mean_table(
         title: its title.
         headers: names of the columns that identify a line.
         columns: names of the columns of means.
-        rows: what is averaged.
+        rows: rows to average.
         place: row -> (identity of its line, name of its column). Lines are grouped by all of their
             identity but the last entry.
     """

@@ -184,7 +184,7 @@ class Transfer(SensorCell):
 
     @property
     def methods(self) -> dict[str, Method]:
-        """{what it is trained for: method}: the best, its design for each label, the oracle."""
+        """Methods by training task: the best, its design for each label, and the oracle."""
         methods = {"no task": self.best}
         for label in CLASS_LABELS[self.scene]:
             methods[label] = Method(label, self.best.design, label, EVERYTHING, (MODALITIES,))

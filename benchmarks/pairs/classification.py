@@ -317,16 +317,15 @@ def quoted(rows: Sequence[Row]) -> dict[str, str]:
     """Return the figures that the page quotes."""
     (table,) = tables(rows)
     texts = {tuple(line[1:3]): line for line in table.lines}
-    columns = ("same", "other", "zero")
+    tests = ("same", "other", "zero")
     labels = {"shape": "shape", "color": "color family", "region": "region"}
     models = {"four": "tr+cont+dcy+cy", "cont": "cont", "tr": "tr", "two": "tr+cont"}
     models["unimodal"] = "unimodal"
     figures = {}
     for short, label in labels.items():
         for name, model in models.items():
-            values = zip(columns, texts[label, model][3:], strict=True)
-            for column, value in values:
-                figures[f"{short}_{name}_{column}"] = value
+            for test, accuracy in zip(tests, texts[label, model][3:], strict=True):
+                figures[f"{short}_{name}_{test}"] = accuracy
     return figures
 
 

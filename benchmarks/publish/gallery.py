@@ -24,7 +24,7 @@ from gw_envs.language import VOCABULARY
 from gw_envs.scenes import SCENES
 
 LINE = 34
-"""Letters in a line of text beside a picture."""
+"""Letters in a line of text above or below a picture."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def batches(scene: str, budget: Budget) -> Rates:
 
 
 def factory_batches(budget: Budget) -> Rates:
-    """Return the same for the Factory, beside physics alone and steps with PyBullet's render."""
+    """Return the same for the Factory, and rates of physics alone and with PyBullet's render."""
     rates = batches("factory", budget)
     rates[Series("full_render")] = steps_with_full_render(budget.seconds)
     for count in budget.sizes:
