@@ -26,12 +26,14 @@ trusts the modalities that fit the others.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gw_agents.domains.base import check_key, mlp
+from gw_agents.workspace.grouped import Prepared, few_rows
 from gw_agents.workspace.model import Codes, Workspace
 from gw_envs.errors import check_choice, check_whole
 
@@ -173,10 +175,11 @@ class Attention(nn.Module):
             (B, D) weights that sum to 1, in the order of `latents`; all 0 in a row without any
             modality.
         """
-        first = next(iter(latents.values()))
-        scores = first.new_zeros(len(first), len(latents))
         if self.config.evidence != "none":
-            scores = scores + self.evidence(latents, codes, workspace, absent)
+            scores = self.evidence(latents, codes, workspace, absent)
+        else:
+            first = next(iter(latents.values()))
+            scores = first.new_zeros(len(first), len(latents))
         if self.config.steps:
             scores = self._add_steps(scores, latents, codes, workspace, absent)
         return masked_softmax(scores, absent)
@@ -233,6 +236,7 @@ class Evidence(nn.Module):
         self.modalities, self.rule = modalities, rule
         self.register_buffer("clean_mean", torch.zeros(len(modalities), len(modalities)))
         self.register_buffer("clean_std", torch.ones(len(modalities), len(modalities)))
+        self._prepared = Prepared()
         if rule == "learned":
             self.scorer = mlp([4, hidden, hidden, 1])
 
@@ -256,14 +260,20 @@ class Evidence(nn.Module):
         first = next(iter(latents.values()))
         if len(latents) == 1:
             return first.new_zeros(len(first), 1)
-        with torch.no_grad():
-            own, nearest, average, others = self._summaries(latents, codes, workspace, absent)
+        if absent is None and few_rows(len(first)):
+            summaries = self._summaries_of_few(latents, codes, workspace)
+        else:
+            with torch.no_grad():
+                summaries = self._summaries(latents, codes, workspace, absent)
         if self.rule == "demi_cycle":
-            return -own
+            return -summaries[..., 0]
         if self.rule == "agreement":
-            return -nearest - average
-        inputs = torch.stack([own, nearest, average, others], -1)  # (B, D, 4)
-        return self.scorer(inputs / 5.0).squeeze(-1)
+            return -summaries[..., 1] - summaries[..., 2]
+        inputs = summaries / 5.0
+        group = self._prepared.group(self, ("scorer",), len(first))
+        if group is None:
+            return self.scorer(inputs).squeeze(-1)
+        return group(inputs.flatten(0, 1)).view(len(first), -1)
 
     def _clean(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of the clean errors among `names`, (D, D) each."""
@@ -280,13 +290,10 @@ class Evidence(nn.Module):
         codes: Codes,
         workspace: Workspace,
         absent: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Summarize the errors of each modality, (B, D) each: its own, nearest and mean mutual one,
+    ) -> Tensor:
+        """Summarize the errors of each modality as (B, D, 4): its own, nearest and mean mutual one,
         the others' own."""
-        mean, std = self._clean(tuple(latents))
-        errors = log_errors(latents, codes, workspace)
-        # (B, D, D): [a, b] how unusual the error of b's latent reconstructed from a is
-        z_scores = ((errors - mean) / std).clamp(-3.0, 20.0)
+        z_scores = self._z_scores(latents, codes, workspace)
         own = z_scores.diagonal(dim1=1, dim2=2)  # (B, D)
         mutual = 0.5 * (z_scores + z_scores.mT)
         left_out = torch.eye(len(latents), dtype=torch.bool, device=own.device)
@@ -301,16 +308,56 @@ class Evidence(nn.Module):
         if absent is not None:
             nearest = nearest.masked_fill(left_out.all(2), 0.0)
         average = mutual.masked_fill(left_out, 0.0).sum(2) / count
-        return own, nearest, average, total / count
+        return torch.stack([own, nearest, average, total / count], -1)
+
+    def _summaries_of_few(
+        self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace
+    ) -> Tensor:
+        """Summarize as `_summaries` does where all is present, in fewer operations: (B, D, 4)."""
+        count = len(latents)
+        z_scores = self._z_scores(latents, codes, workspace).flatten(1)
+        sums = z_scores @ _summing(count, z_scores.dtype, z_scores.device)
+        sums = sums.view(len(sums), count, -1)
+        if count == 2:
+            return sums
+        torch.amin(sums[..., 4:], -1, out=sums[..., 1])
+        return sums[..., :4]
+
+    def _z_scores(
+        self, latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace
+    ) -> Tensor:
+        """Compute (B, D, D): [a, b] how unusual the error of b's latent reconstructed from a is."""
+        names = tuple(latents)
+        clean = [self.clean_mean, self.clean_std]
+        kept = None
+        if names != self.modalities and few_rows(len(codes[names[0]])):
+            kept = self._prepared.get(names, clean, lambda: self._clean(names))
+        mean, std = kept or self._clean(names)
+        return ((log_errors(latents, codes, workspace) - mean) / std).clamp(-3.0, 20.0)
+
+
+@cache
+def _summing(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Make the matrix that (B, D * D) z-scores are multiplied with to summarize them.
+
+    Returns (D * D, D * M): of each modality, its own z-score, the mutual one with one of the
+    others, the mean mutual one and the others' own; if D > 2, the mutual ones with each other
+    modality follow.
+    """
+    columns = 4 if count == 2 else 3 + count
+    table = torch.zeros(count, count, count, columns, dtype=dtype, device=device)
+    for one in range(count):
+        table[one, one, one, 0] = 1.0
+        others = [other for other in range(count) if other != one]
+        for place, other in enumerate(others):
+            for a, b in ((one, other), (other, one)):
+                table[a, b, one, place + 4 if count > 2 else 1] = 0.5
+                table[a, b, one, 2] = 0.5 / len(others)
+            table[other, other, one, 3] = 1.0 / len(others)
+    return table.view(count * count, -1)
 
 
 def log_errors(latents: Mapping[str, Tensor], codes: Codes, workspace: Workspace) -> Tensor:
     """Compute (B, D, D) log mean squared errors: [a, b] for modality b's latent decoded from a's
     code alone."""
-    names, count = list(latents), len(next(iter(latents.values())))
-    z = torch.cat([codes[name].tanh() for name in names])  # (D * B, Z)
-    errors = []
-    for name, decoded in workspace.broadcast(z, names).items():
-        differences = decoded.view(len(names), count, -1) - latents[name]
-        errors.append(differences.square().mean(-1))  # (D, B)
-    return (torch.stack(errors, 2).transpose(0, 1) + 1e-6).log()
+    return (workspace.errors(latents, codes).transpose(0, 1) + 1e-6).log()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gw_agents.domains.base import check_key, mlp, normalized_mlp
+from gw_agents.workspace.grouped import Prepared
 from gw_envs.errors import check_choice, check_whole
 
 MAX_LAYERS = 100
@@ -62,6 +63,7 @@ class Workspace(nn.Module):
             {name: build([z_width, *hidden, wide]) for name, wide in widths.items()}
         )
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # log(1 / 0.07), where CLIP starts
+        self._prepared = Prepared()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -71,7 +73,14 @@ class Workspace(nn.Module):
     def encode(self, latents: Mapping[str, Tensor]) -> Codes:
         """Encode {modality: (B, L_d)}, any subset of the modalities, into {modality: (B, Z)} codes,
         not yet fused."""
-        return {name: self.encoders[name](latent) for name, latent in latents.items()}
+        names = tuple(latents)
+        group = None
+        if len(names) > 1:
+            group = self._prepared.group(self.encoders, names, len(latents[names[0]]))
+        if group is None:
+            return {name: self.encoders[name](latent) for name, latent in latents.items()}
+        codes = group(torch.cat(list(latents.values()), 1)).split(group.widths, 1)
+        return dict(zip(names, codes, strict=True))
 
     def fuse(self, codes: Codes, weights: Tensor | None = None) -> Tensor:
         """Fuse codes into z = tanh(sum over d of weight_d times code_d).
@@ -99,6 +108,22 @@ class Workspace(nn.Module):
             name: self.decoders[name](z)
             for name in (self.modalities if modalities is None else modalities)
         }
+
+    def errors(self, latents: Mapping[str, Tensor], codes: Codes) -> Tensor:
+        """Compute (D, B, D) mean squared errors: [a, :, b] of b's latent reconstructed from a's
+        code alone."""
+        names, count = tuple(latents), len(next(iter(latents.values())))
+        group = self._prepared.group(self.decoders, names, count, shared=True)
+        if group is not None:
+            z = torch.cat([codes[name] for name in names]).tanh()
+            decoded = group(z).view(len(names), count, -1)
+            return (decoded - torch.cat(list(latents.values()), 1)).square() @ group.means
+        z = torch.cat([codes[name].tanh() for name in names])  # (D * B, Z)
+        errors = []
+        for name, rows in self.broadcast(z, names).items():
+            differences = rows.view(len(names), count, -1) - latents[name]
+            errors.append(differences.square().mean(-1))  # (D, B)
+        return torch.stack(errors, 2)
 
     def translate(self, latents: Mapping[str, Tensor], target: str) -> Tensor:
         """Predict the (B, L_target) latents of `target` from the even fusion of the latents
