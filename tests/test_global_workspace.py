@@ -125,7 +125,7 @@ def test_the_wrapper_says_which_keys_are_missing(gw):
         (lambda o: {"language": o["language"] + 10_000}, "vocabulary"),
         (lambda o: {"image": o["image"], "attributes": o["attributes"][None]}, "disagree"),
         (lambda o: {"image": 5}, "image is int64 of shape"),
-        (lambda o: {"attributes": [[1.0], [1.0, 2.0]]}, "no array"),
+        (lambda o: {"attributes": [[1.0], [1.0, 2.0]]}, "not an array"),
         (lambda o: {"language": None}, "language is object"),
         (lambda o: {1: o["image"]}, "unknown modality 1"),
         (lambda o: [o], "an observation is a dict"),
