@@ -104,6 +104,9 @@ SCENES: dict[str, Scene] = {
 ENV_IDS = tuple(scene.env_id for scene in SCENES.values())
 """The environment ids of all scenes."""
 
+SCENES_BY_STATE = {f"{scene.class_prefix}State": scene for scene in SCENES.values()}
+"""Every scene by the name of the class of its states."""
+
 _BY_ID = {scene.env_id: scene for scene in SCENES.values()}
 
 

@@ -13,7 +13,7 @@ from gw_envs.errors import InputError, check_path, check_whole, describe, is_who
 from gw_envs.files import whole_folder
 from gw_envs.observation import MODALITIES
 from gw_envs.progress import progress
-from gw_envs.scenes import SCENES
+from gw_envs.scenes import SCENES_BY_STATE
 from gw_envs.state import BatchState
 
 SCHEMA_VERSION = 1
@@ -21,7 +21,6 @@ SCHEMA_VERSION = 1
 
 MANIFEST = "manifest.json"
 
-_STATES = {f"{scene.class_prefix}State": scene for scene in SCENES.values()}
 """The scenes by the names of their state classes."""
 _NAME = re.compile(r"(?!(file|allow_pickle)$)\w[\w -]*")
 """Valid names of arrays; the two excluded ones are arguments of NumPy's writer."""
@@ -133,7 +132,7 @@ def _fault(manifest: dict[str, Any]) -> str | None:
     names, shards, state = manifest["arrays"], manifest["shards"], manifest["state"]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         return "`arrays` is no list of names"
-    if not (state is None or isinstance(state, str)) or state not in (None, *_STATES):
+    if not (state is None or isinstance(state, str)) or state not in (None, *SCENES_BY_STATE):
         return f"no scene has the state {describe(state)}"
     if (state is not None) != any(name.startswith("state.") for name in names):
         return "`state` and `arrays` contradict each other"
@@ -166,7 +165,7 @@ def _flat(sample: Any) -> dict[str, NDArray]:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise InputError(f"sample has the key {describe(name)}: give names of letters")
         if isinstance(value, BatchState):
-            if name != "state" or type(value).__name__ not in _STATES:
+            if name != "state" or type(value).__name__ not in SCENES_BY_STATE:
                 raise InputError(
                     f"sample holds {type(value).__name__} as {name!r}: give the states of one of "
                     "our scenes, as 'state'"
@@ -228,6 +227,6 @@ def _row_types(part: dict[str, NDArray]) -> dict[str, tuple[np.dtype, tuple[int,
 def _state(folder: Path, kind: str, fields: dict[str, NDArray]) -> BatchState:
     """Make the scenes whose arrays were stored."""
     try:
-        return _STATES[kind].state_type()(**fields)
+        return SCENES_BY_STATE[kind].state_type()(**fields)
     except (TypeError, ValueError) as error:
         raise InputError(f"the states in {folder} are no scenes ({error})") from error

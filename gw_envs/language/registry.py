@@ -5,9 +5,7 @@ from typing import Any
 
 from gw_envs.errors import InputTypeError, describe
 from gw_envs.language.grammar import Grammar
-from gw_envs.scenes import SCENES, get_scene
-
-_SCENE_OF_STATE = {f"{scene.class_prefix}State": scene.name for scene in SCENES.values()}
+from gw_envs.scenes import SCENES_BY_STATE, get_scene
 
 
 def grammar_of_scene(scene: str) -> Grammar:
@@ -17,13 +15,13 @@ def grammar_of_scene(scene: str) -> Grammar:
 
 def grammar_of_state(state: Any) -> Grammar:
     """Return the grammar of the scene whose state this is; InputTypeError if it is no state."""
-    scene = _SCENE_OF_STATE.get(type(state).__name__)
+    scene = SCENES_BY_STATE.get(type(state).__name__)
     if scene is None:
-        kinds = " or a ".join(_SCENE_OF_STATE)
+        kinds = " or a ".join(SCENES_BY_STATE)
         raise InputTypeError(
             f"a {type(state).__name__} has no captions, {describe(state, 40)}: give a {kinds}"
         )
-    return _load(scene)
+    return _load(scene.name)
 
 
 @cache
