@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gw_envs.compiled import compiled
 from gw_envs.factory.layout import HALVES, LANDMARKS, Landmark
 from gw_envs.factory.state import FactoryState
-from gw_envs.language.color_names import COLOR, nearest, palette
+from gw_envs.language.color_names import COLOR, basic_of_name, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
 
@@ -114,29 +114,28 @@ def _relation(x, y, centers, extents, near):  # pragma: no cover - compiled
 
 @compiled()
 def _classify(
-    x, y, rotation, rgb, landmarks, extents, values, reach, near
+    x, y, rotation, rgb, landmarks, extents, values, basic, reach, near
 ):  # pragma: no cover - compiled
-    """Return the (N, 7) indices of `meanings`."""
-    columns = np.empty((len(x), 7), dtype=np.int64)
+    """Return the (N, 8) indices of `meanings`."""
+    columns = np.empty((len(x), 8), dtype=np.int64)
     for n in range(len(x)):
-        columns[n, 0] = nearest(
-            np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values
-        )
-        columns[n, 1] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
-        columns[n, 2] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
+        name = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
+        columns[n, 0], columns[n, 1] = basic[name], name
+        columns[n, 2] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
+        columns[n, 3] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
         relation = _relation(x[n], y[n], landmarks[n], extents, near)
-        columns[n, 3] = relation // 4 if relation >= 0 else -1
-        columns[n, 4] = relation
-        columns[n, 5] = sector(rotation[n], 8)
-        columns[n, 6] = sector(rotation[n], 16)
+        columns[n, 4] = relation // 4 if relation >= 0 else -1
+        columns[n, 5] = relation
+        columns[n, 6] = sector(rotation[n], 8)
+        columns[n, 7] = sector(rotation[n], 16)
     return columns
 
 
 def meanings(state: FactoryState) -> NDArray[np.int64]:
-    """Return the meanings that captions can state about N scenes, (N, 7) int64 indices.
+    """Return the meanings that captions can state about N scenes, (N, 8) int64 indices.
 
-    The columns are color, coarse and fine place, landmark and its side (-1 if none is near), coarse
-    and fine direction.
+    The columns are coarse and fine color, coarse and fine place, landmark and its side (-1 if none
+    is near), coarse and fine direction.
     """
     return _classify(
         np.ascontiguousarray(state.x, dtype=np.float64),
@@ -146,6 +145,7 @@ def meanings(state: FactoryState) -> NDArray[np.int64]:
         np.ascontiguousarray(state.landmarks, dtype=np.float64),
         HALVES,
         palette(),
+        basic_of_name(),
         REACH,
         NEAR,
     )

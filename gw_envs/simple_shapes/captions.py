@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
-from gw_envs.language.color_names import COLOR, nearest, palette
+from gw_envs.language.color_names import COLOR, basic_of_name, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
 from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
 from gw_envs.simple_shapes.state import PLACE_RANGE, SimpleShapesState
@@ -88,28 +88,30 @@ FINE = fine_grid(
 
 
 @compiled()
-def _classify(shape, x, y, size, rotation, rgb, values, low, high):  # pragma: no cover - compiled
-    """Return the (N, 7) indices of `meanings`."""
-    columns = np.empty((len(x), 7), dtype=np.int64)
+def _classify(
+    shape, x, y, size, rotation, rgb, values, basic, low, high
+):  # pragma: no cover - compiled
+    """Return the (N, 8) indices of `meanings`."""
+    columns = np.empty((len(x), 8), dtype=np.int64)
     for n in range(len(x)):
         if not 0 <= shape[n] < 3:
             raise ValueError("a state is no scene: a class is not 0, 1 or 2")
         columns[n, 0] = (size[n] >= 9.0) + (size[n] >= 11.0) + (size[n] >= 13.0)
-        columns[n, 1] = nearest(
-            np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values
-        )
-        columns[n, 2] = shape[n]
-        columns[n, 3] = 3 * cell(y[n], low, high, 3) + cell(x[n], low, high, 3)
-        columns[n, 4] = 7 * cell(y[n], low, high, 7) + cell(x[n], low, high, 7)
-        columns[n, 5] = sector(rotation[n], 8)
-        columns[n, 6] = sector(rotation[n], 16)
+        name = nearest(np.int64(rgb[n, 0]), np.int64(rgb[n, 1]), np.int64(rgb[n, 2]), values)
+        columns[n, 1], columns[n, 2] = basic[name], name
+        columns[n, 3] = shape[n]
+        columns[n, 4] = 3 * cell(y[n], low, high, 3) + cell(x[n], low, high, 3)
+        columns[n, 5] = 7 * cell(y[n], low, high, 7) + cell(x[n], low, high, 7)
+        columns[n, 6] = sector(rotation[n], 8)
+        columns[n, 7] = sector(rotation[n], 16)
     return columns
 
 
 def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
-    """Return the meanings that captions can state about N scenes, (N, 7) int64 indices.
+    """Return the meanings that captions can state about N scenes, (N, 8) int64 indices.
 
-    The columns are size, color, shape, coarse and fine place, coarse and fine direction.
+    The columns are size, coarse and fine color, shape, coarse and fine place, coarse and fine
+    direction.
     """
     return _classify(
         np.ascontiguousarray(state.shape, dtype=np.int64),
@@ -119,6 +121,7 @@ def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
         np.ascontiguousarray(state.rotation, dtype=np.float64),
         np.ascontiguousarray(state.rgb),
         palette(),
+        basic_of_name(),
         *PLACE_RANGE,
     )
 
