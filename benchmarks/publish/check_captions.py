@@ -23,6 +23,8 @@ from gw_envs.language.parser import read
 from gw_envs.language.registry import grammar_of_scene
 from gw_envs.simple_shapes.state import SimpleShapesState
 
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -80,8 +82,16 @@ def _aside(value: NDArray, middle: float, step: float) -> NDArray:
 
 
 def move_out(state: Any) -> Any:
-    """Return the scenes with everything moved farther than the widest region of any claim."""
-    changes = {"rgb": state.rgb ^ np.uint8(128), "rotation": (state.rotation + 0.8) % (2 * np.pi)}
+    """Return the scenes with everything moved out of the region of any claim.
+
+    What is blue or green most of all becomes red, and everything else blue, since regions of basic
+    colors are wide.
+    """
+    is_reddish = state.rgb[:, :1] == state.rgb.max(1, keepdims=True)
+    changes = {
+        "rgb": np.where(is_reddish, BLUE, RED).astype(np.uint8),
+        "rotation": (state.rotation + 0.8) % (2 * np.pi),
+    }
     if isinstance(state, FactoryState):
         changes |= {"x": _aside(state.x, 0.0, 1.1), "landmarks": state.landmarks + 10.0}
     else:

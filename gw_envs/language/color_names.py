@@ -12,71 +12,74 @@ from numpy.typing import NDArray
 from gw_envs.compiled import compiled
 from gw_envs.language.grammar import Slot, Variant
 
-_FAMILIES = {
-    "red": """
-        pure red, dark red, scarlet, brick red, rust red, burgundy, maroon, wine red
-        """,
-    "orange": """
-        pure orange, dark orange, light orange, burnt orange, reddish orange, coral, peach,
-        apricot, amber, copper, terracotta
-        """,
-    "yellow": """
-        pure yellow, light yellow, pale yellow, lemon yellow, mustard yellow, gold, ochre, cream,
-        ivory
-        """,
-    "brown": """
-        pure brown, light brown, reddish brown, chocolate brown, olive brown, bronze, caramel, tan,
-        sandy brown, taupe, khaki, dark khaki, beige
-        """,
-    "green": """
-        pure green, dark green, light green, pale green, lime green, neon green, chartreuse,
-        yellow green, olive, olive green, dark olive green, light olive, sea green, dark sea green,
-        light sea green, grass green, mint green, emerald green, jade green, moss green,
-        sage green, army green, spring green, kelly green, apple green, avocado green, fern green,
-        leaf green, seafoam green, dusty green
-        """,
-    "turquoise": """
-        pure turquoise, dark turquoise, light turquoise, teal, dark teal, light teal, dusty teal,
-        aqua, aquamarine, cyan, dark cyan, light cyan, blue green
-        """,
-    "blue": """
-        pure blue, dark blue, light blue, pale blue, navy blue, royal blue, sky blue, baby blue,
-        steel blue, slate blue, cobalt blue, cornflower blue, azure, cerulean, denim blue,
-        blue gray, ice blue, dusty blue, periwinkle, light periwinkle
-        """,
-    "purple": """
-        pure purple, dark purple, light purple, violet, light violet, lavender, light lavender,
-        lilac, mauve, dark mauve, plum, amethyst, orchid, indigo, dusty purple, blue violet
-        """,
-    "pink": """
-        pure pink, light pink, dark pink, hot pink, bright pink, pale pink, deep pink, rose,
-        dusty rose, salmon, salmon pink, dusty pink, magenta, dark magenta, fuchsia
-        """,
-    "gray": """
-        pure gray, light gray, dark gray, silver, slate gray, warm gray, greenish gray,
-        purplish gray
-        """,
-    "white": "pure white",
+# fmt: off
+_NAMES = {
+    "red": (
+        "pure red", "dark red", "scarlet", "brick red", "rust red", "burgundy", "maroon",
+        "wine red",
+    ),
+    "orange": (
+        "pure orange", "dark orange", "light orange", "burnt orange", "reddish orange", "coral",
+        "peach", "apricot", "amber", "copper", "terracotta",
+    ),
+    "yellow": (
+        "pure yellow", "light yellow", "pale yellow", "lemon yellow", "mustard yellow", "gold",
+        "ochre", "cream", "ivory",
+    ),
+    "brown": (
+        "pure brown", "light brown", "reddish brown", "chocolate brown", "olive brown", "bronze",
+        "caramel", "tan", "sandy brown", "taupe", "khaki", "dark khaki", "beige",
+    ),
+    "green": (
+        "pure green", "dark green", "light green", "pale green", "lime green", "neon green",
+        "chartreuse", "yellow green", "olive", "olive green", "dark olive green", "light olive",
+        "sea green", "dark sea green", "light sea green", "grass green", "mint green",
+        "emerald green", "jade green", "moss green", "sage green", "army green", "spring green",
+        "kelly green", "apple green", "avocado green", "fern green", "leaf green", "seafoam green",
+        "dusty green",
+    ),
+    "turquoise": (
+        "pure turquoise", "dark turquoise", "light turquoise", "teal", "dark teal", "light teal",
+        "dusty teal", "aqua", "aquamarine", "cyan", "dark cyan", "light cyan", "blue green",
+    ),
+    "blue": (
+        "pure blue", "dark blue", "light blue", "pale blue", "navy blue", "royal blue", "sky blue",
+        "baby blue", "steel blue", "slate blue", "cobalt blue", "cornflower blue", "azure",
+        "cerulean", "denim blue", "blue gray", "ice blue", "dusty blue", "periwinkle",
+        "light periwinkle",
+    ),
+    "purple": (
+        "pure purple", "dark purple", "light purple", "violet", "light violet", "lavender",
+        "light lavender", "lilac", "mauve", "dark mauve", "plum", "amethyst", "orchid", "indigo",
+        "dusty purple", "blue violet",
+    ),
+    "pink": (
+        "pure pink", "light pink", "dark pink", "hot pink", "bright pink", "pale pink", "deep pink",
+        "rose", "dusty rose", "salmon", "salmon pink", "dusty pink", "magenta", "dark magenta",
+        "fuchsia",
+    ),
+    "gray": (
+        "pure gray", "light gray", "dark gray", "silver", "slate gray", "warm gray",
+        "greenish gray", "purplish gray",
+    ),
+    "white": (
+        "pure white",
+    ),
 }
+# fmt: on
+"""The names in the region of each basic color term. `pure red` has the survey's value of `red`."""
 
-BASIC_COLORS = tuple(_FAMILIES)
-"""The basic color terms, each for the set of names in its entry above."""
+BASIC_COLORS = tuple(_NAMES)
+"""The basic color terms; each covers the colors of its names."""
 
-
-def _members(names: str) -> list[str]:
-    """Split a list of names at its commas."""
-    return [" ".join(name.split()) for name in names.split(",")]
-
-
-COLORS = tuple(name for names in _FAMILIES.values() for name in _members(names))
-"""All color names; a color gets the name whose value is nearest to it. `pure red` has the survey's
-value of plain `red`, since plain basic terms stand for all their names."""
+COLORS = tuple(name for names in _NAMES.values() for name in names)
+"""All color names; a color gets the name whose value is nearest to it."""
 
 
 @cache
 def basic_of_name() -> NDArray[np.int64]:
     """Return the basic term of each name: (len(COLORS),) indices of `BASIC_COLORS`."""
-    sizes = [len(_members(names)) for names in _FAMILIES.values()]
+    sizes = [len(names) for names in _NAMES.values()]
     return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
 
 
