@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from gw_agents.domains.base import Domain, Layers, kl_divergence, mlp, sample_latent
+from gw_agents.domains.patches import PatchEncoder
 from gw_envs.errors import InputError, check_number, check_whole
 
 
@@ -35,6 +36,7 @@ class ImageDomain(Domain):
         beta: float = 0.02,
         chroma_weight: float = 6.0,
         input_noise: float = 0.008,
+        patch_widths: Sequence[int] | None = None,
     ) -> None:
         """Build the networks.
 
@@ -49,6 +51,8 @@ class ImageDomain(Domain):
             input_noise: standard deviation of the noise added to training inputs where they differ
                 from the background, as a fraction of full scale. It keeps the encoder from
                 depending on a renderer's rounding.
+            patch_widths: widths of a `PatchEncoder`, which then encodes in place of convolutions;
+                it is distilled from a domain without it (see `gw_agents.learning.distillation`).
         """
         check_whole("latent_width", latent_width, 1)
         check_whole("hidden", hidden, 1)
@@ -71,8 +75,12 @@ class ImageDomain(Domain):
         up: list[nn.Module] = []
         for inputs, outputs in pairwise(reversed(maps)):
             up += [nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
-        self.down = Layers(*down)
-        self.to_latent = mlp([flat, hidden, 2 * latent_width])
+        self.patch_widths = None if patch_widths is None else tuple(patch_widths)
+        if self.patch_widths is None:
+            self.down = Layers(*down)
+            self.to_latent = mlp([flat, hidden, 2 * latent_width])
+        else:
+            self.patches = PatchEncoder(self.height, self.width, self.patch_widths, latent_width)
         self.from_latent = mlp([latent_width, hidden, flat])
         self.up = Layers(*up)
         self.background: Tensor
@@ -89,6 +97,7 @@ class ImageDomain(Domain):
             "beta",
             "chroma_weight",
             "input_noise",
+            "patch_widths",
         )
         return {name: getattr(self, name) for name in names}
 
@@ -124,6 +133,8 @@ class ImageDomain(Domain):
 
     def encode_raw(self, observations: Tensor) -> Tensor:
         """Encode (B, H, W, 3) uint8 images into (B, L) raw latents."""
+        if self.patch_widths is not None:
+            return self.patches.forward(observations)
         return self._both(self._pixels(observations))[:, : self.latent_width]
 
     def decode_raw(self, latents: Tensor) -> Tensor:
@@ -135,7 +146,15 @@ class ImageDomain(Domain):
         self, observations: Tensor, targets: Tensor, progress: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the luminance error, the weighted chroma error and the KL term, whose weight warms
-        up."""
+        up.
+
+        Raises InputError if the encoder is made of patches.
+        """
+        if self.patch_widths is not None:
+            raise InputError(
+                "an image domain with patch_widths is not trained by its loss: distil it from one"
+                " without"
+            )
         pixels = self._pixels(observations)
         wanted = pixels if targets is observations else self._pixels(targets)
         # normal numbers are drawn much faster into memory without gaps than channels last
