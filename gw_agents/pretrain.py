@@ -27,14 +27,16 @@ from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.command import run_command
 from gw_agents.devices import resolve_device
 from gw_agents.domains.base import Domain
+from gw_agents.domains.image import ImageDomain
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_agents.learning.attention import SelectionConfig, failed_latents
 from gw_agents.learning.attention_set import AttentionData, train_attentions
+from gw_agents.learning.distillation import distil_scene
 from gw_agents.learning.domains import batches_from, make_domain, scene_data, train_domain
 from gw_agents.learning.latents import encode_rows, scene_latents, scene_observations
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.random_observations import find_recipes, random_observations
-from gw_agents.learning.recipes import Recipe, recipe
+from gw_agents.learning.recipes import Recipe, Student, recipe
 from gw_agents.learning.workspaces import TrainingPlan, train_workspace
 from gw_agents.pretrained import (
     copy_checkpoint,
@@ -134,12 +136,18 @@ class ModalitySource(DataSource):
 
 @dataclass(frozen=True)
 class PretrainDomains(ModalitySource):
-    """Train domain modules, each alone on its own modality, and freeze them."""
+    """Train domain modules, each alone on its own modality, and freeze them.
+
+    The image domain of our scenes is trained first and its encoder then distilled into a fast one.
+    The trained one stays in the run folder, a folder of weights as others.
+    """
 
     seed: int = 0
     """Seed of weights and batches, and of the episodes of --env."""
     steps: int | None = None
-    """Optimizer steps; the recipe's by default."""
+    """Optimizer steps, those of the distillation too; the recipe's by default."""
+    patch_widths: tuple[int, int, int] | None = None
+    """Widths of the distilled encoder; the recipe's by default."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
     """Where to read and write."""
 
@@ -149,6 +157,10 @@ class PretrainDomains(ModalitySource):
         check_whole("--seed", self.seed)
         if self.steps is not None:
             check_whole("--steps", self.steps, 1)
+        for width in self.patch_widths or ():
+            check_whole("a width of --patch-widths", width, 1)
+        if self.patch_widths is not None and self.env is not None:
+            raise InputError("--patch-widths: the images of --env are encoded by convolutions")
         recipes, folder = self.find_recipes(), self.folder(self.folders)
         observations = {} if self.env is None else self.observe(recipes, self.seed)
         for modality, plan in recipes.items():
@@ -167,7 +179,21 @@ class PretrainDomains(ModalitySource):
         )
         run_dir = self.folders.runs / f"domain-{folder.name}-{modality}-{self.seed}"
         train_domain(domain, data, config, run_dir, f"{self.name} {modality}")
-        save_domain(folder, modality, domain, self.name, seed=self.seed, steps=config.steps)
+        about: dict[str, Any] = {"seed": self.seed, "steps": config.steps}
+        if plan.student is not None:
+            assert isinstance(domain, ImageDomain)
+            save_domain(run_dir, modality, domain, self.name, **about)
+            domain = self._distil(domain, plan.student)
+            about["distilled"] = self.steps or plan.student.fit.steps
+        save_domain(folder, modality, domain, self.name, **about)
+
+    def _distil(self, teacher: ImageDomain, plan: Student) -> Domain:
+        """Distil the encoder of a scene's image domain."""
+        plan = replace(plan, widths=self.patch_widths or plan.widths)
+        config = replace(plan.fit, seed=self.seed, steps=self.steps or plan.fit.steps)
+        widths = "-".join(map(str, plan.widths))
+        run_dir = self.folders.runs / f"student-{self.name}-{widths}-{self.seed}"
+        return distil_scene(teacher, plan, self.name, config, run_dir, f"{self.name} student")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Place:
     """Folder of everything that is written."""
     weights: Path | None = None
     """Folder with a subfolder of weights for each scene; the shipped weights by default."""
+    encoders: tuple[Path, ...] = ()
+    """Folders of weights whose image modules are compared with each other."""
 
     def weights_of(self, scene: str) -> Path:
         """Return the folder of a scene's weights."""

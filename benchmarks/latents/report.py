@@ -3,14 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import benchmark
 from benchmarks.harness.benchmark import Benchmark
-from benchmarks.harness.cells import Cell
+from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure
 from benchmarks.harness.rows import Row, by_scene, entry_rows, find_row, over_seeds
 from benchmarks.harness.tables import Table
+from benchmarks.latents.encoders import (
+    encoder_cells,
+    encoder_figures,
+    encoder_rows,
+    encoder_tables,
+)
 from benchmarks.latents.errors import DomainErrors, Reconstructions
 from gw_agents.checkpoint import fingerprint
 from gw_envs.errors import check_whole
@@ -40,6 +47,14 @@ class Arguments(benchmark.Arguments):
     """Scenes to fit probes on."""
     test: int = 4_000
     """Held-out scenes."""
+    encoders: tuple[Path, ...] = ()
+    """Folders of weights: measure the speed and the errors of their image encoders, which share a
+    latent space, and nothing else. Their latents are read through the workspace of --weights."""
+
+    @property
+    def place(self) -> Place:
+        """The folders that cells read and write."""
+        return Place(self.out, self.weights, self.encoders)
 
     def check(self) -> None:
         """Raise InputError for unknown modalities and numbers below 1."""
@@ -50,7 +65,11 @@ class Arguments(benchmark.Arguments):
 
 
 def cells(arguments: Arguments) -> list[Cell]:
-    """List a cell for every scene, modality and seed, and one for the picture of each scene."""
+    """List a cell for every scene, modality and seed, and one for the picture of each scene; or the
+    cells of the encoders alone."""
+    if arguments.encoders:
+        place, scenes = arguments.place, arguments.scenes
+        return encoder_cells(place, scenes, arguments.seeds, arguments.test)
     listed: list[Cell] = []
     for scene in arguments.scenes:
         for modality in check_modalities(arguments.modalities):
@@ -71,7 +90,7 @@ def rows(results: Mapping[Cell, Any]) -> list[Row]:
     for cell, runs in over_seeds(measured).items():
         condition = {"modality": cell.modality}
         rows += entry_rows(cell.scene, runs, condition, _claim, REDRAWS)
-    return rows
+    return rows + encoder_rows(results)
 
 
 def _claim(condition: Mapping[str, str]) -> str:
@@ -79,11 +98,12 @@ def _claim(condition: Mapping[str, str]) -> str:
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """One table: a line for each attribute of each latent, a column for each reader."""
-    used = {row.condition["probe"] for row in rows}
+    """A line for each attribute of each latent and a column for each reader; then the encoders."""
+    latents = [row for row in rows if "probe" in row.condition]
+    used = {row.condition["probe"] for row in latents}
     readers = {name: text for name, text in READERS.items() if name in used}
     lines: dict[tuple[str, str, str], dict[str, str]] = {}
-    for row in by_scene(rows):
+    for row in by_scene(latents):
         condition = row.condition
         latent = f"{condition['modality']}: {condition['attribute'].replace('_', ' ')}"
         errors = lines.setdefault(
@@ -92,12 +112,13 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         errors[condition["probe"]] = f"{row.measured:.3g} ({row.low:.3g} to {row.high:.3g})"
     headers = ("scene", "latent: attribute", "unit", *readers.values())
     content = [(*line, *errors.values()) for line, errors in lines.items()]
-    return [Table("Errors on held-out scenes", headers, content)]
+    errors_of_latents = [Table("Errors on held-out scenes", headers, content)] if content else []
+    return errors_of_latents + encoder_tables(rows)
 
 
 def figures(results: Mapping[Cell, Any]) -> list[Figure]:
-    """Return nothing: `Reconstructions` writes the pictures."""
-    return []
+    """Return the picture of the encoders; `Reconstructions` writes the others."""
+    return encoder_figures(results)
 
 
 def quoted(rows: Sequence[Row]) -> dict[str, str]:
@@ -126,4 +147,5 @@ DOMAINS = Benchmark(
     tables=tables,
     figures=figures,
     quoted=quoted,
+    variant=("encoder",),
 )

@@ -71,7 +71,8 @@ def parts(configs: dict[str, Any]) -> str:
 def errors(scene: str) -> str:
     """Return the table of the committed report card, without its column of scenes."""
     _, rows = read_summary(DOMAINS.name)
-    (table,) = DOMAINS.tables([row for row in rows if row.scene == scene])
+    latents = [row for row in rows if row.scene == scene and "probe" in row.condition]
+    (table,) = DOMAINS.tables(latents)
     return markdown(table.headers[1:], [line[1:] for line in table.lines])
 
 

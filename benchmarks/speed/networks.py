@@ -14,6 +14,7 @@ from stable_baselines3.common.torch_layers import NatureCNN
 from torch import Tensor
 
 from benchmarks.speed.timing import Budget, Rates, Series, rate
+from gw_agents.domains.base import Domain
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
@@ -47,7 +48,11 @@ def nature_cnn(images: NDArray) -> Callable[[], Tensor]:
 
 def encoding(scene: str, weights: Path, budget: Budget) -> Rates:
     """Return images a second through our encoder and through NatureCNN, a batch at a time."""
-    domain, _ = load_domain(weights, "image", scene)
+    return encoding_rates(scene, load_domain(weights, "image", scene)[0], budget)
+
+
+def encoding_rates(scene: str, domain: Domain, budget: Budget) -> Rates:
+    """Return the rates of `encoding`, of an image module."""
     images = Sampler(scene, "test", modalities=("image",)).batch(0, BATCH)["image"]
     tensor = torch.from_numpy(images)
     with torch.inference_mode():

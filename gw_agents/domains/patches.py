@@ -43,25 +43,28 @@ class PatchEncoder(nn.Module):
         first = nn.Linear(self.patch[0] * self.patch[1] * 3, of_patch)
         self.weight = nn.Parameter(first.weight.detach().T.contiguous())
         self.bias = nn.Parameter(first.bias.detach().repeat(GRID * GRID))
+        self.blocks = (GRID // 2) ** 2
         self.merge = nn.Linear(4 * of_patch, of_block)
-        self.head = mlp([(GRID // 2) ** 2 * of_block, hidden, hidden, outputs])
+        self.head = mlp([self.blocks * of_block, hidden, hidden, outputs])
 
     def patches(self, images: Tensor) -> Tensor:
         """Cut (B, H, W, 3) images into (B * 64, pixels * 3) float32 patches, block after block."""
         if any(self.padding):
             images = pad(images, self.padding)
-        half, (height, width) = GRID // 2, self.patch
-        cut = images.reshape(-1, half, 2, height, half, 2, width * 3)
-        ordered = cut.permute(0, 1, 4, 2, 5, 3, 6)
-        ordered = ordered.to(torch.float32, memory_format=torch.contiguous_format)
-        return ordered.reshape(-1, height * width * 3)
+        count, half, (height, width) = len(images), GRID // 2, self.patch
+        # floats are put in order faster than bytes
+        pixels = images.to(torch.float32).reshape(count, half, 2, height, half, 2, width * 3)
+        rows = count * GRID * GRID
+        return pixels.permute(0, 1, 4, 2, 5, 3, 6).reshape(rows, height * width * 3)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (B, H, W, 3) images, uint8 or float32 of 0 to 255."""
-        products = self.patches(images).mm(self.weight).view(-1, self.bias.numel())
+        count = len(images)
+        products = self.patches(images).mm(self.weight).view(count, self.bias.numel())
         patches = torch.add(self.bias, products, alpha=1.0 / 255.0).relu_()
-        blocks = self.merge.forward(patches.view(-1, self.merge.in_features)).relu_()
-        return self.head(blocks.view(len(images), -1))
+        blocks = patches.view(count * self.blocks, self.merge.in_features)
+        merged = self.merge.forward(blocks).relu_()
+        return self.head.forward(merged.view(count, self.blocks * self.merge.out_features))
 
     @torch.no_grad()
     def fold_background(self, background: Tensor) -> None:
@@ -73,5 +76,6 @@ class PatchEncoder(nn.Module):
     def fold_scale(self, mean: Tensor, scale: Tensor) -> None:
         """Multiply the outputs by (outputs,) `scale` and add `mean`, within the last layer."""
         last = self.head[-1]
+        assert isinstance(last, nn.Linear)
         last.weight.mul_(scale.unsqueeze(1))
         last.bias.mul_(scale).add_(mean)

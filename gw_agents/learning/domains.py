@@ -133,7 +133,7 @@ def scene_data(
     sampler = Sampler(scene, "train", config.seed, (modality,), jitter=True)
     inputs = f"{recipe.arguments} {recipe.pool} {PARAPHRASES}"
     if recipe.pool:
-        pool = batches_from(domain, _draw_pool(sampler, modality, recipe.pool), config, inputs)
+        pool = batches_from(domain, draw_pool(sampler, modality, recipe.pool), config, inputs)
         return replace(pool, everything=None)  # a pool stands for a scene without an end
 
     def fresh(index: int) -> Tensor:
@@ -148,7 +148,11 @@ def scene_data(
     return DomainData(fresh, captions if modality == "language" else None, inputs)
 
 
-def _draw_pool(sampler: Sampler, modality: str, count: int, batch: int = 1000) -> NDArray:
+def draw_pool(sampler: Sampler, modality: str, count: int, batch: int = 1000) -> NDArray:
     """Draw (count, ...) observations of one modality."""
-    batches = tqdm(range(count // batch), desc=f"drawing {count:,} scenes", unit_scale=batch)
-    return np.concatenate([sampler.batch(index, batch)[modality] for index in batches])
+    sizes = [min(batch, count - start) for start in range(0, count, batch)]
+    first = sampler.batch(0, sizes[0])[modality]
+    pool = np.empty((count, *first.shape[1:]), first.dtype)  # joining parts would take it twice
+    for index, size in enumerate(tqdm(sizes, desc=f"drawing {count:,} scenes", unit_scale=batch)):
+        pool[index * batch : index * batch + size] = sampler.batch(index, size)[modality]
+    return pool

@@ -17,6 +17,18 @@ from gw_envs.scenes import get_scene
 
 
 @dataclass(frozen=True)
+class Student:
+    """A fast encoder of patches, distilled from an image domain's own."""
+
+    widths: tuple[int, int, int]
+    """Widths of the `PatchEncoder`."""
+    fit: FitConfig
+    """How long and how fast it is trained."""
+    pool: int
+    """Images drawn once, from which batches are then drawn; no more than training reads."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A domain's class, its constructor arguments and its training."""
 
@@ -28,6 +40,8 @@ class Recipe:
     """Constructor arguments of the domain."""
     pool: int = 0
     """Scenes drawn once, from which batches are then drawn; 0 draws fresh scenes at every step."""
+    student: Student | None = None
+    """The encoder that takes the place of the trained one; None keeps that."""
 
 
 def recipe(scene: str, modality: str) -> Recipe:
@@ -55,6 +69,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             "image",
             FitConfig(steps=55_000),
             {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01},
+            student=Student((24, 48, 96), FitConfig(100_000, 256, 2e-3), pool=600_000),
         ),
         "attributes": _attributes("simple_shapes"),
         "language": _language(),
@@ -65,6 +80,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             FitConfig(steps=26_000),
             {"size": 64, "latent_width": 12, "channels": (16, 24, 48, 48)},
             pool=120_000,
+            student=Student((32, 64, 128), FitConfig(60_000, 256, 2e-3), pool=250_000),
         ),
         "attributes": _attributes("factory"),
         "language": _language(),
