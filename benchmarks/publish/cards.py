@@ -59,12 +59,19 @@ def parts(configs: dict[str, Any]) -> str:
     """Return the table of the checkpoints: what each is, and how it was trained."""
     described = {}
     for name in MODALITIES:
-        described[name] = f"latent of {configs[name]['arguments']['latent_width']}"
+        arguments = configs[name]["arguments"]
+        described[name] = f"latent of {arguments['latent_width']}"
+        if arguments.get("patch_widths"):
+            widths = ", ".join(map(str, arguments["patch_widths"]))
+            described[name] += f", encoder of patches with widths {widths}"
     described["workspace"] = f"width {configs['workspace']['arguments']['z_width']}"
     described["attention"] = ", ".join(configs["attention"]["modules"])
     lines = []
     for name, what in described.items():
-        lines.append((name, what, str(configs[name]["steps"]), str(configs[name]["seed"])))
+        steps = str(configs[name]["steps"])
+        if "distilled" in configs[name]:
+            steps += f", then {configs[name]['distilled']} to distil"
+        lines.append((name, what, steps, str(configs[name]["seed"])))
     return markdown(("part", "what", "steps", "seed"), lines)
 
 
