@@ -21,6 +21,7 @@ from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 from benchmarks.pairs.translation import TRANSLATION
+from benchmarks.shipped.captions import CAPTIONS
 from gw_envs.outputs import locked
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -186,7 +187,15 @@ def test_an_address_that_does_not_answer_is_given_up(tmp_path):
     assert time.monotonic() - start < 25
 
 
-BENCHMARKS = (NOISE_ROBUSTNESS, TRANSLATION, CLASSIFICATION, ODD_ONE_OUT, CONTROL, DOMAINS)
+BENCHMARKS = (
+    NOISE_ROBUSTNESS,
+    TRANSLATION,
+    CAPTIONS,
+    CLASSIFICATION,
+    ODD_ONE_OUT,
+    CONTROL,
+    DOMAINS,
+)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)

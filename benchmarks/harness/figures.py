@@ -10,6 +10,9 @@ import numpy as np
 from benchmarks.harness.rows import interval
 from gw_envs.files import write_atomically
 
+BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#999999"
+"""Okabe-Ito colors, and a gray: color-blind readers tell them apart."""
+
 Values = Sequence[Sequence[float]]
 """The values of all seeds, for each point or bar."""
 

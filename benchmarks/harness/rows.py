@@ -211,6 +211,13 @@ def read_summary(benchmark: str, folder: Path = EXPECTED) -> tuple[dict[str, Any
     return document, rows
 
 
+def rows_before(benchmark: str) -> list[Row]:
+    """Return the rows of a benchmark's committed summary of the previous release,
+    `NAME_before.json`; none if there is no such file."""
+    name = f"{benchmark}_before"
+    return read_summary(name)[1] if (EXPECTED / f"{name}.json").exists() else []
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of `PACKAGES`, and the machine's architecture."""
     installed = {"python": platform.python_version(), "machine": platform.machine()}

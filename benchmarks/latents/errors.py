@@ -14,13 +14,12 @@ from torch import Tensor
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure
 from benchmarks.harness.rows import Entry, entry
-from benchmarks.speed.other_renderers import Matplotlib
+from benchmarks.speed.other_renderers import drawn_as_published
 from gw_agents.domains.base import Domain
 from gw_agents.learning.latents import scene_attributes, scene_latents
 from gw_agents.learning.probes import attribute_errors, linear_probe, mlp_probe
 from gw_agents.pretrained import load_domain
 from gw_envs.dataset import Sampler
-from gw_envs.display import opencv
 from gw_envs.language import VOCABULARY, captions_true
 from gw_envs.observation import MODALITIES
 
@@ -103,13 +102,8 @@ def redrawn_errors(
     """Return the errors of a probe on images that matplotlib draws as the published ones were
     drawn."""
     sampler = Sampler("simple_shapes", "test", seed, ("attributes",))
-    state, renderer = sampler.states(0, count), Matplotlib()
-    images = []
-    for row in range(count):
-        file = np.frombuffer(renderer.new_figure(state, row), np.uint8)
-        images.append(opencv().imdecode(file, opencv().IMREAD_COLOR)[..., ::-1])
-    renderer.close()
-    predicted = probe(domain.encode(torch.from_numpy(np.stack(images))))
+    images = torch.from_numpy(drawn_as_published(sampler.states(0, count)))
+    predicted = probe(domain.encode(images))
     return attribute_errors("simple_shapes", predicted, sampler.batch(0, count)["attributes"])
 
 

@@ -17,12 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 import gw_envs  # noqa: F401  registers the environments
+from benchmarks.harness.figures import BLUE, GREEN, ORANGE
 from gw_agents import GlobalWorkspace
 from gw_agents.command import run_command
 
 matplotlib.use("Agg")
 
-BLUE, ORANGE, GREEN, INK = "#0072B2", "#D55E00", "#009E73", "#222222"
+INK = "#222222"
 ATTRIBUTE_NAMES = ("x", "y", "cos", "sin", "R", "G", "B")
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.publish.result_pages
 
 The words of a page are in `pages/NAME.md`; the benchmark's own functions make its tables and the
-figures that the words quote.
+figures that the words quote. Those of a part are named after it, such as `{captions_tables}`.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
 from benchmarks.pairs.odd_one_out import ODD_ONE_OUT
 from benchmarks.pairs.translation import TRANSLATION
+from benchmarks.shipped.captions import CAPTIONS
 from benchmarks.speed.throughput import THROUGHPUT
 from gw_agents.command import run_command
 from gw_envs.files import write_atomically
@@ -39,19 +40,28 @@ BENCHMARKS: tuple[Benchmark, ...] = (
 )
 """Every benchmark that has a page, in the order of the index."""
 
+PARTS: dict[str, tuple[Benchmark, ...]] = {TRANSLATION.name: (CAPTIONS,)}
+"""Benchmarks without a page of their own, by the page on which their tables are."""
+
 
 def render(benchmark: Benchmark, folder: Path = EXPECTED) -> str:
-    """Return a benchmark's page, from the summary in `folder`."""
+    """Return a benchmark's page, from the summary in `folder` and those of its parts."""
+    words = page_parts(benchmark, folder, "## How to reproduce it")
+    for part in PARTS.get(benchmark.name, ()):
+        of_part = page_parts(part, folder, "### How to reproduce it")
+        words |= {f"{part.name}_{name}": text for name, text in of_part.items()}
+    return (TEMPLATES / f"{benchmark.name}.md").read_text().format(**words)
+
+
+def page_parts(benchmark: Benchmark, folder: Path, heading: str) -> dict[str, str]:
+    """Return what a benchmark fills into a page: quoted figures, `tables` and `reproduce`."""
     head, rows = read_summary(benchmark.name, folder)
-    parts = {
-        **benchmark.quoted(rows),
-        "tables": "\n\n".join(str(table) for table in benchmark.tables(rows)),
-        "reproduce": reproduce(head, rows),
-    }
-    return (TEMPLATES / f"{benchmark.name}.md").read_text().format(**parts)
+    tables = "\n\n".join(str(table) for table in benchmark.tables(rows))
+    commands = reproduce(head, rows, heading)
+    return {**benchmark.quoted(rows), "tables": tables, "reproduce": commands}
 
 
-def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
+def reproduce(head: dict[str, Any], rows: Sequence[Row], heading: str) -> str:
     """Say which commands measured the rows, with how many seeds and which versions."""
     counts = sorted({row.n_seeds for row in rows})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -60,7 +70,7 @@ def reproduce(head: dict[str, Any], rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
     file = f"benchmarks/expected/{head['benchmark']}.json"
     return f"""\
-## How to reproduce it
+{heading}
 
 ```bash
 {commands}

@@ -108,6 +108,16 @@ class Matplotlib:
         return np.array(figure.canvas.buffer_rgba())[..., :3]
 
 
+def drawn_as_published(state: SimpleShapesState) -> NDArray[np.uint8]:
+    """Draw N scenes as the published dataset was drawn: (N, 32, 32, 3)."""
+    renderer, images = Matplotlib(), []
+    for row in range(len(state)):
+        file = np.frombuffer(renderer.new_figure(state, row), np.uint8)
+        images.append(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
+    renderer.close()
+    return np.stack(images)
+
+
 def supersampled(state: SimpleShapesState, row: int, factor: int = 4) -> NDArray[np.uint8]:
     """Draw (32, 32, 3) with OpenCV `factor` times as large, without anti-aliasing, and average."""
     points = _placed(OUTLINES[state.shape[row], : LENGTHS[state.shape[row]]], state, row)

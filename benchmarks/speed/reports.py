@@ -5,24 +5,17 @@ from functools import cache
 from itertools import chain, cycle
 from typing import Any
 
-from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.figures import Figure
-from benchmarks.harness.rows import Row, by_scene, find_row, read_summary
+from benchmarks.harness.rows import Row, by_scene, find_row, rows_before
 from benchmarks.harness.tables import Table
 from benchmarks.speed.learning import PARTS
 from gw_envs.scenes import SCENES
-
-BEFORE = "throughput_before"
-"""Name of the committed summary of the previous release."""
 
 
 @cache
 def before() -> dict[tuple[Any, ...], Row]:
     """Return the previous release's rows by claim and condition; none without a summary."""
-    if not (EXPECTED / f"{BEFORE}.json").exists():
-        return {}
-    _, rows = read_summary(BEFORE)
-    return {_key(row): row for row in rows}
+    return {_key(row): row for row in rows_before("throughput")}
 
 
 def _key(row: Row) -> tuple[Any, ...]:
