@@ -25,8 +25,8 @@ from gw_agents.workspace.model import Codes, Workspace
 from gw_envs.errors import InputError, check_array, check_choice, check_number, describe
 
 AttentionChoice = str | Mapping[str, float] | None
-"""None for the even mean of what is present, a name, or explicit weights by modality that sum to 1.
-"""
+"""None for equal weights of what is present, a name, or explicit weights by modality that sum to
+1."""
 
 
 class Encoding(NamedTuple):
@@ -144,9 +144,9 @@ class GlobalWorkspace(nn.Module):
         Args:
             observation: {modality: array} as the environments give it, any subset of the
                 modalities.
-            attention: None for the even mean of the modalities present; the name of an attention
-                module ("one_step", "two_step", "best", ...); or explicit weights, {modality:
-                weight} for those present, summing to 1.
+            attention: None to trust all modalities present alike; the name of an attention module
+                ("one_step", "two_step", "best", ...); or explicit weights, {modality: weight} for
+                those present, summing to 1.
             present: {modality: () or (B,) booleans}, false where there is no reading of a modality,
                 whatever the observation holds in its place. Absent readings have weight 0.
             on_nan: whether to "refuse" a reading that holds NaN or infinite values, or to "ignore"
@@ -180,20 +180,46 @@ class GlobalWorkspace(nn.Module):
         return Encoding(vectors, {name: table[:, i] for i, name in enumerate(latents)})
 
     @torch.inference_mode()
+    def shares(self, weights: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float32]]:
+        """Compute how much of z each modality makes up: its weight times its learned precision.
+
+        Args:
+            weights: {modality: () or (B, ...)} fusion weights, as `encode_with_weights` returns
+                them.
+
+        Returns:
+            {modality: () or (B, ...)} shares, averaged over the components of z; they sum to 1, or
+            are 0 where all weights are. With even fusion they are the weights.
+        """
+        names = known_names(weights, self.modalities)
+        columns = [check_array(f"the weight of {name}", weights[name], "fiu") for name in names]
+        shape = columns[0].shape
+        if any(column.shape != shape for column in columns):
+            raise InputError("weights of different shapes: give equally many of each modality")
+        table = np.stack([column.reshape(-1) for column in columns], 1)  # (B, D)
+        if not (np.isfinite(table).all() and (table >= 0).all()):
+            raise InputError("fusion weights must be finite and not negative")
+        rows = torch.from_numpy(table.astype(np.float32)).to(self.device)
+        shares = self.workspace.shares(names, rows).cpu().numpy()
+        return {name: shares[:, column].reshape(shape) for column, name in enumerate(names)}
+
+    @torch.inference_mode()
     def translate(
         self,
         observation: Mapping[str, Any],
         source: str | Sequence[str],
         target: str,
+        attention: AttentionChoice = None,
         present: Present | None = None,
         on_nan: OnNan = "refuse",
     ) -> NDArray:
-        """Translate one or several modalities into another one, by way of their evenly fused z.
+        """Translate one or several modalities into another one, by way of their fused z.
 
         Args:
             observation: {modality: array}, one observation or a batch; must hold `source`.
             source: the modality or modalities to encode.
             target: the modality to decode; may be among the sources.
+            attention: as for `encode`.
             present: as for `encode`.
             on_nan: as for `encode`.
 
@@ -215,11 +241,9 @@ class GlobalWorkspace(nn.Module):
         if present is None and "present" not in self.modalities:
             present = observation.get("present")
         reading = read_observation(self.domain_modules, rows, present, on_nan)
-        latents = self.encode_domains(reading.tensors)
-        if reading.absent is None:
-            z = self.workspace.fuse(self.workspace.encode(latents))
-        else:
-            z, weights = self.fuse_latents(latents, None, torch.from_numpy(reading.absent))
+        absent = None if reading.absent is None else torch.from_numpy(reading.absent)
+        z, weights = self.fuse_latents(self.encode_domains(reading.tensors), attention, absent)
+        if absent is not None:
             _warn_of_nothing(weights)
         decoded = self._decode(z, target)
         return decoded[0] if reading.single else decoded

@@ -26,14 +26,20 @@ from torch import Tensor
 from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.command import run_command
 from gw_agents.devices import resolve_device
-from gw_agents.domains.base import Domain
+from gw_agents.domains.base import Domain, vague_modalities
 from gw_agents.domains.image import ImageDomain
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_agents.learning.attention import SelectionConfig, failed_latents
 from gw_agents.learning.attention_set import AttentionData, train_attentions
 from gw_agents.learning.distillation import distil_scene
+from gw_agents.learning.decoders import REFINING, refine_decoder
 from gw_agents.learning.domains import batches_from, make_domain, scene_data, train_domain
-from gw_agents.learning.latents import encode_rows, scene_latents, scene_observations
+from gw_agents.learning.latents import (
+    encode_rows,
+    scene_captions,
+    scene_latents,
+    scene_observations,
+)
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.random_observations import find_recipes, random_observations
 from gw_agents.learning.recipes import Recipe, Student, recipe
@@ -46,8 +52,8 @@ from gw_agents.pretrained import (
     save_workspace,
 )
 from gw_agents.workspace.losses import PAIRED_LOSSES
-from gw_agents.workspace.model import GWConfig
-from gw_agents.workspace.objective import preset_called
+from gw_agents.workspace.model import GWConfig, Workspace
+from gw_agents.workspace.objective import Latents, preset_called
 from gw_envs.assets import asset_path
 from gw_envs.corruption import KINDS
 from gw_envs.errors import InputError, check_whole
@@ -210,8 +216,13 @@ class PretrainWorkspace(ModalitySource):
     """Scenes to learn from, with --scene."""
     pairs: int | None = None
     """How many of the scenes or samples are matched; all by default."""
+    fusion: Literal["even", "precision"] = "precision"
+    """Whether each modality has a learned precision for each component of z, or all count alike."""
     steps: int = 12_000
     """Optimizer steps."""
+    refine: int = REFINING.steps
+    """Further steps in which the decoder of language alone learns to say plain captions of a scene
+    of ours; 0 for none."""
     seed: int = 0
     """Seed of weights and batches, and of the episodes of --env."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
@@ -229,6 +240,7 @@ class PretrainWorkspace(ModalitySource):
         for name in ("width", "hidden", "steps"):
             check_whole(f"--{name}", getattr(self, name), 1)
         check_whole("--scenes", self.scenes, 2)
+        check_whole("--refine", self.refine)
         check_whole("--seed", self.seed)
         if self.pairs is not None:
             least = 1 if PAIRED_LOSSES & losses.keys() else 0
@@ -248,23 +260,51 @@ class PretrainWorkspace(ModalitySource):
         domains = {modality: load_domain(folder, modality, self.name)[0] for modality in recipes}
         latents = self._encode(domains)
         widths = {name: domain.latent_width for name, domain in domains.items()}
-        config = GWConfig(widths, self.width, self.hidden)
+        config = GWConfig(widths, self.width, self.hidden, fusion=self.fusion)
         plan = self._plan(config, domains)
         pairs = torch.arange(self.total if self.pairs is None else self.pairs)
         run = f"workspace-{folder.name}-{self.losses}-{self.width}-{len(pairs)}-{self.seed}"
         label = f"{self.name} workspace"
         workspace = train_workspace(config, latents, plan, pairs, self.folders.runs / run, label)
+        self._refine(workspace, domains, latents, plan, run)
         about = {"seed": self.seed, "pairs": len(pairs), "steps": self.steps}
+        if self.scene is not None:
+            about["refined"] = self.refine
         save_workspace(folder, workspace, self.name, losses=plan.losses, **about)
         print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
 
     def _plan(self, config: GWConfig, domains: Mapping[str, Domain]) -> TrainingPlan:
         """How the workspace is trained."""
-        inputs = f"{modules_fingerprint(domains)} {self.pairs} of {self.total} {config}"
+        vague = vague_modalities(domains)
+        inputs = f"{modules_fingerprint(domains)} {self.pairs} of {self.total} {config} {vague}"
         fit = FitConfig(
             self.steps, 256, 2e-3, warmup=0.02, weight_decay=1e-3, seed=self.seed, inputs=inputs
         )
-        return TrainingPlan(fit, losses=preset_called(self.losses))
+        return TrainingPlan(fit, losses=preset_called(self.losses), vague=vague)
+
+    def _refine(
+        self,
+        workspace: Workspace,
+        domains: Mapping[str, Domain],
+        latents: Latents,
+        plan: TrainingPlan,
+        run: str,
+    ) -> None:
+        """Teach the decoder of language to say plain captions, with --scene and --refine."""
+        if self.scene is None or "language" not in domains or not self.refine:
+            return
+        captions = scene_captions(self.scene, "train", self.seed, self.total)
+        matched = slice(self.total if self.pairs is None else self.pairs)
+        refine_decoder(
+            workspace,
+            "language",
+            domains["language"],
+            {name: rows[matched] for name, rows in latents.items()},
+            torch.from_numpy(captions[matched]).to(workspace.log_scale.device),
+            replace(REFINING, steps=self.refine, seed=self.seed, inputs=plan.fit.inputs),
+            self.folders.runs / f"{run}-refined",
+            f"{self.name} captions",
+        )
 
     def _encode(self, domains: Mapping[str, Domain]) -> dict[str, Tensor]:
         """Encode the scenes or samples to learn from: {modality: (N, L_d)}."""

@@ -22,6 +22,7 @@ from gw_agents.checkpoint import (
 from gw_agents.domains.base import Domain
 from gw_agents.domains.kinds import DOMAINS
 from gw_agents.workspace.attention import Attention, AttentionConfig
+from gw_agents.workspace.fusion import check_log_precision
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_envs.assets import asset_path
 from gw_envs.errors import InputError, describe
@@ -91,6 +92,11 @@ def load_workspace(folder: Path, config: Mapping[str, Any]) -> Workspace:
         read_tensors(folder, "workspace", config),
         f"{folder}/workspace.safetensors",
     )
+    if workspace.log_precision is not None:
+        try:
+            check_log_precision(workspace.log_precision)
+        except InputError as error:
+            raise CheckpointError(f"{folder}/workspace.safetensors: {error}") from error
     return workspace.requires_grad_(False).eval()
 
 

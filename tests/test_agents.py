@@ -336,7 +336,7 @@ def test_other_modalities_and_failing_sensors(make):
         wrap=lambda env: CorruptVectorObservation(env, {"image": "frozen"}),
     )
     assert failing.summary()["length"] <= 5
-    z, weights = given.with_weights(observe(make(modalities=("image", "attributes"))))
+    z, weights = given.with_shares(observe(make(modalities=("image", "attributes"))))
     assert z.shape == (3, 12)
     assert weights["image"].shape == (3,)
 

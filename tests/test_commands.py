@@ -256,7 +256,7 @@ def test_a_picture_of_somebody_else_s_environment():
         image=None,
         caption=None,
         observed=("pose",),
-        weights={"pose": 1.0},
+        shares={"pose": 1.0},
         rewards=(0.0, 1.0),
         episode=1,
         steps=100,

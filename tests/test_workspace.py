@@ -33,7 +33,8 @@ def batch(count, names=tuple(LATENTS)):
     return {name: torch.randn(count, LATENTS[name], generator=generator) for name in names}
 
 
-def test_fusion_is_tanh_of_the_weighted_sum(workspace):
+def test_fusion_is_tanh_of_the_weighted_sum():
+    workspace = Workspace(GWConfig(LATENTS, z_width=2, hidden=8))
     codes = {"image": torch.tensor([[1.0, 0.0]]), "attributes": torch.tensor([[0.0, -2.0]])}
     z = workspace.fuse(codes, torch.tensor([[0.25, 0.75]]))
     assert z.tolist()[0] == pytest.approx([math.tanh(0.25), math.tanh(-1.5)])

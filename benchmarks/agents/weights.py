@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
 from gw_agents.checkpoint import fingerprint
+from gw_agents.domains.base import vague_modalities
 from gw_agents.learning.latents import scene_latents
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspace
@@ -84,7 +85,7 @@ class TrainedWorkspace(TrainingCell):
             seed=self.seed,
             inputs=self.digest,
         )
-        plan = TrainingPlan(fit, losses=preset_called(self.losses))
+        plan = TrainingPlan(fit, losses=preset_called(self.losses), vague=vague_modalities(domains))
         workspace = train_workspace(
             GWConfig(widths, self.width, self.hidden),
             latents,

@@ -26,7 +26,7 @@ from benchmarks.noise.training import Setup
 from gw_agents.workspace.attention import PRESETS
 
 LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""Edges of the bins of |k| in which attention weights are averaged."""
+"""Edges of the bins of |k| in which shares are averaged."""
 PUBLISHED = {
     "noise/fixed/none": 0.33,
     "noise/random/one_step": 0.37,
@@ -40,7 +40,7 @@ DRAWN = ("constant", "none", "one_step", "two_step", "best", "oracle")
 @dataclass(frozen=True)
 class LatentNoise(Cell):
     """Measures one method under every noise. Metrics: {"accuracy": figures by test and sigma,
-    "attention": {noise: weight on the corrupted modality, by bin of |k|}}."""
+    "attention": {noise: share of the corrupted modality in z, by bin of |k|}}."""
 
     FILE = "noise_robustness"
 
@@ -59,24 +59,25 @@ class LatentNoise(Cell):
 
     @torch.no_grad()
     def compute(self, place: Place, needed: Sequence[Any]) -> dict[str, Any]:
-        """Measure accuracy, and the weight that attention gives to the corrupted modality."""
+        """Measure accuracy, and the share that attention leaves the corrupted modality."""
         study = Study(place, self.scene, self.setup, self.seed)
         accuracies: list[Entry] = []
         attention: dict[str, list[float]] = {}
         for noise in NOISES:
-            levels, weights = [], []
+            levels, shares = [], []
             for sigma in SIGMAS:
                 batch = study.data.noisy("test", self.modalities, noise, sigma, self.seed)
                 validation = partial(self.validation, study, noise, sigma)
                 weigh = self.method.weigh(study, None, validation)
-                share = weigh(batch.latents, batch.is_corrupted)
+                weights = weigh(batch.latents, batch.is_corrupted)
                 accuracy = study.accuracy(study.through(weigh), (batch.latents, batch.is_corrupted))
                 accuracies.append(entry("accuracy", accuracy, test=noise, sigma=sigma))
-                if self.method.design is not None and share is not None:
+                if self.method.design is not None and weights is not None:
                     levels.append(batch.noise_scale[batch.is_corrupted])
-                    weights.append(share[batch.is_corrupted])
+                    share = study.workspace.shares(tuple(batch.latents), weights)
+                    shares.append(share[batch.is_corrupted])
             if levels:
-                attention[noise] = weight_by_level(torch.cat(levels), torch.cat(weights))
+                attention[noise] = share_by_level(torch.cat(levels), torch.cat(shares))
         return {"accuracy": accuracies, "attention": attention}
 
     def validation(self, study: Study, noise: str, sigma: float) -> list[Batch]:
@@ -84,10 +85,10 @@ class LatentNoise(Cell):
         return [study.noisy(self.modalities, noise, sigma, "validation")]
 
 
-def weight_by_level(levels: torch.Tensor, weights: torch.Tensor) -> list[float]:
-    """Average (N,) weights in the bins of `LEVELS` that (N,) noise levels fall into."""
+def share_by_level(levels: torch.Tensor, shares: torch.Tensor) -> list[float]:
+    """Average (N,) shares in the bins of `LEVELS` that (N,) noise levels fall into."""
     bins = torch.from_numpy(np.digitize(levels.numpy(), LEVELS[1:]))
-    return [float(weights[bins == index].mean()) for index in range(len(LEVELS))]
+    return [float(shares[bins == index].mean()) for index in range(len(LEVELS))]
 
 
 def rows(results: Mapping[LatentNoise, Any]) -> list[Row]:
@@ -222,11 +223,11 @@ def _draw_accuracy(panel: Any, runs_of: RunsOf, noise: str) -> None:
 def _draw_attention(panel: Any, runs_of: RunsOf) -> None:
     x = range(len(LEVELS))
     for method in ("one_step", "two_step", "best"):
-        weights = [run["attention"]["random"] for run in runs_of(method, "random")]
-        values, color = list(zip(*weights, strict=True)), f"C{DRAWN.index(method)}"
+        shares = [run["attention"]["random"] for run in runs_of(method, "random")]
+        values, color = list(zip(*shares, strict=True)), f"C{DRAWN.index(method)}"
         band(panel, x, values, color, label=method, marker="o", markersize=3)
     panel.axhline(0.5, color="gray", linewidth=0.8, linestyle=":", label="even")
     panel.set_xticks(x, [*(f"<{edge:g}" for edge in LEVELS[1:]), f">{LEVELS[-1]:g}"])
     panel.set(title="attention", xlabel="noise |k| on the modality", ylim=(0, 1))
-    panel.set_ylabel("weight on the modality")
+    panel.set_ylabel("share of the modality in z")
     panel.legend(fontsize=7)

@@ -17,7 +17,7 @@ from benchmarks.harness.tensors import read_workspaces, write_tensors, write_wor
 from benchmarks.noise.data import SceneData, data_of, shipped
 from benchmarks.noise.networks import build_network
 from gw_agents.checkpoint import load_into
-from gw_agents.domains.base import mlp
+from gw_agents.domains.base import mlp, vague_modalities
 from gw_agents.learning.attention import (
     Damage,
     Loss,
@@ -68,7 +68,7 @@ class Workspaces(TrainingCell):
             latents,
             [torch.arange(self.scenes)] * len(self.seeds),
             self.seeds,
-            TrainingPlan(fit_config, losses=dict(self.losses)),
+            TrainingPlan(fit_config, losses=dict(self.losses), vague=vague_modalities(modules)),
             label=f"{self.scene} workspaces",
         )
         write_workspaces(self.product(place), dict(zip(self.seeds, workspaces, strict=True)))

@@ -21,7 +21,7 @@ from benchmarks.harness import benchmark
 from benchmarks.harness.cells import Cell, Place, TrainingCell, alone
 from benchmarks.harness.tensors import read_workspaces, write_workspaces
 from gw_agents.checkpoint import modules_fingerprint
-from gw_agents.domains.base import Domain
+from gw_agents.domains.base import Domain, vague_modalities
 from gw_agents.learning.latents import scene_latents
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.workspaces import TrainingPlan, train_workspaces
@@ -233,13 +233,16 @@ def train(
 ) -> list[Workspace]:
     """Train the workspaces of all seeds together."""
     setup = search.setup
+    domains = domains_of(place, search.scene, setup.modalities)
     fit = FitConfig(steps, setup.shape.batch_size, rate, warmup=0.05, weight_decay=decay)
     return train_workspaces(
         config_of(search, place),
         latents_of(place, search.scene, setup.modalities, setup.scenes),
         [matched_scenes(seed, pairs, setup.scenes) for seed in seeds],
         seeds,
-        TrainingPlan(fit, search.held_out, losses=dict(search.model.losses)),
+        TrainingPlan(
+            fit, search.held_out, losses=dict(search.model.losses), vague=vague_modalities(domains)
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Draw one step of an episode: the scene, what the agent observes, fusion weights and rewards."""
+"""Draw one step of an episode: the scene, what the agent observes, its shares in z, and rewards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,8 +34,8 @@ class Moment:
     """Sentence of the language modality; None if there is none."""
     observed: Sequence[str]
     """The modalities that the agent observes."""
-    weights: Mapping[str, float]
-    """Fusion weight of each modality; empty if nothing is fused."""
+    shares: Mapping[str, float]
+    """How much of the workspace vector each modality makes up; empty if nothing is fused."""
     rewards: Sequence[float]
     """Rewards of the episode so far."""
     episode: int
@@ -51,7 +51,7 @@ class Moment:
 
 
 def draw(moment: Moment) -> NDArray[np.uint8]:
-    """Draw the frame, and beside it modalities, image, fusion weights, caption and rewards.
+    """Draw the frame, and beside it modalities, image, shares of z, caption and rewards.
 
     Returns (S, 1.7 S, 3) uint8.
     """
@@ -65,7 +65,7 @@ def draw(moment: Moment) -> NDArray[np.uint8]:
     pen.text((0.47, 0.055), moment.outcome, _GOOD if moment.outcome == "success" else _BAD)
     _draw_senses(pen, moment)
     _draw_image(pen, moment)
-    _draw_weights(pen, moment)
+    _draw_shares(pen, moment)
     _draw_caption(pen, moment)
     _draw_rewards(pen, moment)
     return np.concatenate([_square(moment.frame, side), np.asarray(column)], 1)
@@ -167,14 +167,14 @@ def _draw_image(pen: _Pen, moment: Moment) -> None:
     pen.column.paste(picture, pen.at(0.04, 0.215))
 
 
-def _draw_weights(pen: _Pen, moment: Moment) -> None:
-    pen.text((0.36, 0.17), "fusion weights" if moment.weights else "no fusion", _FAINT)
-    for number, (name, weight) in enumerate(list(moment.weights.items())[:3]):
+def _draw_shares(pen: _Pen, moment: Moment) -> None:
+    pen.text((0.36, 0.17), "shares of z" if moment.shares else "no fusion", _FAINT)
+    for number, (name, share) in enumerate(list(moment.shares.items())[:3]):
         top = 0.215 + 0.085 * number
-        pen.text((0.36, top), f"{name} {weight:.2f}", _color(name))
+        pen.text((0.36, top), f"{name} {share:.2f}", _color(name))
         pen.box(0.36, top + 0.045, 0.66, top + 0.065, outline=(70, 70, 70))
-        if weight:
-            pen.box(0.36, top + 0.045, 0.36 + 0.30 * weight, top + 0.065, fill=_color(name))
+        if share:
+            pen.box(0.36, top + 0.045, 0.36 + 0.30 * share, top + 0.065, fill=_color(name))
 
 
 def _draw_caption(pen: _Pen, moment: Moment) -> None:

@@ -81,14 +81,14 @@ def _episode(
     rewards: list[float] = []
     outcome = ""
     while True:
-        features, weights = given.with_weights(observation)
+        features, shares = given.with_shares(observation)
         yield {
             "title": f"{agent.spec.env_id}   {agent.spec.policy_input}   {agent.spec.algorithm}",
             "frame": _frame(env),
             "image": _picture(observation, given.modalities),
             "caption": _caption(observation),
             "observed": given.modalities,
-            "weights": {name: float(weight) for name, weight in weights.items()},
+            "shares": {name: float(share) for name, share in shares.items()},
             "rewards": tuple(rewards),
             "steps": limit or max(100, len(rewards)),
             "outcome": outcome,

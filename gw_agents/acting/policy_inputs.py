@@ -22,8 +22,8 @@ from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.global_workspace import AttentionChoice, GlobalWorkspace, known_modalities
 from gw_envs.errors import InputError
 
-Weights = dict[str, NDArray[np.float32]]
-"""Fusion weights by modality: () for one observation, (B,) for a batch."""
+Shares = dict[str, NDArray[np.float32]]
+"""Numbers from 0 to 1 by modality: () for one observation, (B,) for a batch."""
 
 
 class Representation(ABC):
@@ -58,8 +58,9 @@ class Representation(ABC):
     def __call__(self, observation: Mapping[str, Any]) -> Any:
         """Compute the policy's input; `observation` may hold further modalities."""
 
-    def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
-        """Compute the policy's input, and the fusion weights; {} if nothing is fused."""
+    def with_shares(self, observation: Mapping[str, Any]) -> tuple[Any, Shares]:
+        """Compute the policy's input, and the share of each modality in it; {} if nothing is
+        fused."""
         return self(observation), {}
 
     def extractor(self) -> dict[str, Any]:
@@ -146,9 +147,14 @@ class WorkspaceVectors(Representation):
 
     def __call__(self, observation: Mapping[str, Any]) -> Any:
         """Compute (Z,) or (B, Z) vectors; with `keep`, a dict of those and the kept keys."""
-        return self.with_weights(observation)[0]
+        return self._encode(observation)[0]
 
-    def with_weights(self, observation: Mapping[str, Any]) -> tuple[Any, Weights]:
+    def with_shares(self, observation: Mapping[str, Any]) -> tuple[Any, Shares]:
+        """Compute the vectors, and the share of each modality in them, {modality: () or (B,)}."""
+        vectors, weights = self._encode(observation)
+        return vectors, self.gw.shares(weights)
+
+    def _encode(self, observation: Mapping[str, Any]) -> tuple[Any, Shares]:
         """Compute the vectors, and the fusion weights {modality: () or (B,)}.
 
         A key `present` of the observation, {modality: () or (B,) booleans}, says which readings are
@@ -166,7 +172,7 @@ class WorkspaceVectors(Representation):
             z = {"z": z, **{name: observation[name] for name in self.keep}}
         return z, weights
 
-    def _encode_frames(self, readings: Mapping[str, Any]) -> tuple[NDArray[np.float32], Weights]:
+    def _encode_frames(self, readings: Mapping[str, Any]) -> tuple[NDArray[np.float32], Shares]:
         """Encode {modality: (k, ...) or (B, k, ...)} into (k, Z) or (B, k, Z), and the weights of
         every frame."""
         frames: dict[str, NDArray] = {}

@@ -36,6 +36,9 @@ class Domain(nn.Module):
     """Type of the numbers that `encode` reads."""
     accepts: ClassVar[type[np.generic]] = np.floating
     """Types that `check` converts to `dtype`: one NumPy type, or a family such as np.integer."""
+    vague: bool = False
+    """Whether the latent holds things that the scene does not determine, such as the wording of a
+    caption. A workspace does not learn to carry these."""
     scene: str | None = None
     """Scene that the weights were trained on; None unless they come from a checkpoint."""
 
@@ -141,6 +144,11 @@ class Domain(nn.Module):
         """Switch to evaluation mode and stop gradients, for good."""
         self.eval()
         return self.requires_grad_(False)
+
+
+def vague_modalities(domains: Mapping[str, Domain]) -> tuple[str, ...]:
+    """Return the modalities whose domain modules call themselves vague."""
+    return tuple(name for name, domain in domains.items() if domain.vague)
 
 
 def check_key(key: str) -> str:

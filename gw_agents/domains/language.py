@@ -33,6 +33,7 @@ class LanguageDomain(Domain):
 
     kind = "language"
     dtype, accepts = np.int64, np.integer
+    vague = True
 
     def __init__(
         self,

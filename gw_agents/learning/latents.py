@@ -19,6 +19,7 @@ from gw_agents.checkpoint import modules_fingerprint
 from gw_agents.domains.base import Domain
 from gw_envs.dataset import Sampler
 from gw_envs.files import write_atomically
+from gw_envs.language import plain_tokens
 
 BATCH = 500
 """Scenes drawn at a time; `scene_latents` and `scene_observations` agree on it."""
@@ -37,6 +38,17 @@ def scene_observations(
 def scene_attributes(scene: str, split: str, seed: int, count: int) -> NDArray:
     """Draw the (count, A) attribute vectors of the scenes that `scene_latents` encodes."""
     return scene_observations(scene, split, seed, count, ("attributes",))["attributes"]
+
+
+def scene_captions(scene: str, split: str, seed: int, count: int) -> NDArray[np.int64]:
+    """Write the plainest, coarsest captions of the scenes that `scene_latents` encodes: (count,
+    MAX_TOKENS) token ids."""
+    sampler = Sampler(scene, split, seed, ("attributes",))
+    sizes = [min(BATCH, count - start) for start in range(0, count, BATCH)]
+    parts = [
+        plain_tokens(sampler.states(index, size), coarse=True) for index, size in enumerate(sizes)
+    ]
+    return np.concatenate(parts)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,6 +82,7 @@ def fit(
     after_step: Callable[[int], None] | None = None,
     freeze: bool = False,
     clip: Clip = nn.utils.clip_grad_norm_,
+    undecayed: Collection[nn.Parameter] = (),
 ) -> None:
     """Minimize `step_loss` over the module's trainable parameters.
 
@@ -98,6 +99,7 @@ def fit(
             steps done so far.
         clip: clips the gradient to `config.clip`; a stack of models clips each on its own.
         freeze: whether the module is left in evaluation mode and without gradients.
+        undecayed: parameters without weight decay.
 
     Raises:
         InputError: `run_dir` holds a run with other settings, or a damaged one.
@@ -108,8 +110,14 @@ def fit(
             to resume.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    free = set(map(id, undecayed))
+    decayed = [parameter for parameter in parameters if id(parameter) not in free]
+    groups: list[dict[str, Any]] = [{"params": decayed}]
+    if len(decayed) < len(parameters):
+        rest = [parameter for parameter in parameters if id(parameter) in free]
+        groups.append({"params": rest, "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(
-        parameters,
+        groups,
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.99),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gw_agents.learning.loop import seed_torch
-from gw_agents.workspace.objective import Batch, Latents, random_weights
+from gw_agents.workspace.objective import Batch, Latents, left_out, random_weights
 
 BLOCK = 16
 """Steps whose draws are made at once."""
@@ -41,12 +41,14 @@ def pick(bits: Tensor, count: int) -> Tensor:
     return (bits * count) >> 32
 
 
-def fusion_weights(bits: Tensor, modalities: int) -> Tensor:
+def fusion_weights(bits: Tensor, modalities: int, leave_out: bool = False) -> Tensor:
     """Draw fusion weights: every other row from Dirichlet(1/2), the rest on one modality alone.
 
     Args:
-        bits: (..., B, 2 D + 1) 32 random bits each.
+        bits: (..., B, `weight_columns`) 32 random bits each.
         modalities: D.
+        leave_out: whether some modalities of mixed rows have no weight (see
+            `gw_agents.workspace.objective.left_out`).
 
     Returns:
         (..., B, D) weights that sum to 1.
@@ -56,11 +58,18 @@ def fusion_weights(bits: Tensor, modalities: int) -> Tensor:
     # half the square of a normal number is Gamma(1/2); such numbers over their sum are Dirichlet
     gamma = -radius.log() * (2 * pi * angle).cos().square()
     mixed = gamma.clamp(min=1e-12)
+    if leave_out:
+        mixed = left_out(mixed, uniform[..., 2 * modalities + 1 :])
     mixed = mixed / mixed.sum(-1, keepdim=True)
-    chosen = pick(bits[..., -1], modalities).unsqueeze(-1)
+    chosen = pick(bits[..., 2 * modalities], modalities).unsqueeze(-1)
     alone = (chosen == torch.arange(modalities, device=bits.device)).to(mixed.dtype)
     is_mixed = torch.arange(bits.shape[-2], device=bits.device).unsqueeze(-1) % 2 == 0
     return torch.where(is_mixed, mixed, alone)
+
+
+def weight_columns(modalities: int, leave_out: bool = False) -> int:
+    """Return how many random numbers the fusion weights of a row take."""
+    return 2 * modalities + 1 + (modalities if leave_out else 0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class Needs:
     """Whether there are unpaired rows."""
     weights: bool
     """Whether the paired rows have fusion weights."""
+    leave_out: bool = False
+    """Whether some modalities of mixed rows have no weight."""
 
 
 class BatchSampler:
@@ -125,7 +136,7 @@ class BatchSampler:
         columns = [
             1 if needs.paired else 0,
             modalities if needs.unpaired else 0,
-            2 * modalities + 1 if needs.weights else 0,
+            weight_columns(modalities, needs.leave_out) if needs.weights else 0,
         ]
         width = count * sum(columns)
         first = block * BLOCK * width
@@ -136,15 +147,19 @@ class BatchSampler:
             chosen = pick(paired, self.pairs.shape[1])
             paired = self.pairs.gather(1, chosen.flatten(1)).view(-1, BLOCK, count)
         if needs.weights:
-            weights = fusion_weights(weights.transpose(2, 3), modalities)
+            weights = fusion_weights(weights.transpose(2, 3), modalities, needs.leave_out)
         return [paired, pick(unpaired, self.scenes), weights]
 
 
-def held_out_batch(latents: Latents, pairs: Tensor) -> Batch | None:
-    """Make a batch of (S, N) held-out pairs, without unpaired rows; None if there are no pairs."""
+def held_out_batch(latents: Latents, pairs: Tensor, leave_out: bool = False) -> Batch | None:
+    """Make a batch of (S, N) held-out pairs, without unpaired rows; None if there are no pairs.
+
+    `leave_out` is as in `Needs`.
+    """
     if not pairs.shape[1]:
         return None
     seed_torch(0)
-    weights = random_weights(pairs.shape[1], len(latents)).expand(len(pairs), -1, -1)
+    weights = random_weights(pairs.shape[1], len(latents), leave_out=leave_out)
+    weights = weights.expand(len(pairs), -1, -1)
     paired = {name: values[pairs] for name, values in latents.items()}
     return Batch(paired, {}, weights.to(pairs.device))

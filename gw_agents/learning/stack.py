@@ -4,12 +4,13 @@ Their parameters lie side by side in tensors with a first axis S, so that each l
 matrix product over all models.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, relu, silu
 
+from gw_agents.workspace.fusion import component_shares, precisions
 from gw_agents.workspace.model import Codes, GWConfig, Workspace
 from gw_agents.workspace.objective import Batch, BatchViews, Latents, Terms, compute_terms
 
@@ -32,7 +33,11 @@ class StackedWorkspace:
     def fuse(self, codes: Codes, weights: Tensor) -> Tensor:
         """Fuse {modality: (S, B, Z)} codes with (S, B, D) weights into (S, B, Z)."""
         stacked = torch.stack(list(codes.values()), 2)
-        return (stacked * weights.unsqueeze(-1)).sum(2).tanh()
+        if self.config.fusion == "even":
+            return (stacked * weights.unsqueeze(-1)).sum(2).tanh()
+        places = [self.modalities.index(name) for name in codes]
+        precision = precisions(self.parameters["log_precision"], places)
+        return (stacked * component_shares(weights, precision)).sum(2).tanh()
 
     def enter(self, name: str, latents: Tensor) -> Tensor:
         """Encode one modality alone into the workspace: (S, B, L_d) -> (S, B, Z)."""
@@ -67,10 +72,16 @@ class StackedWorkspace:
 class Stack(nn.Module):
     """S workspaces of one shape, with a moving average of their weights and its best so far."""
 
-    def __init__(self, workspaces: Sequence[Workspace], losses: Mapping[str, float]) -> None:
-        """Stack freshly made workspaces, trained on the {name: weight} of the losses."""
+    def __init__(
+        self,
+        workspaces: Sequence[Workspace],
+        losses: Mapping[str, float],
+        vague: Collection[str] = (),
+    ) -> None:
+        """Stack freshly made workspaces, trained on the {name: weight} of the losses; `vague` names
+        modalities that are scored only where they did not enter."""
         super().__init__()
-        self.config, self.losses = workspaces[0].config, dict(losses)
+        self.config, self.losses, self.vague = workspaces[0].config, dict(losses), vague
         self.names = [name for name, _ in workspaces[0].named_parameters()]
         own = [dict(workspace.named_parameters()) for workspace in workspaces]
         stacked = [torch.stack([one[name].detach() for one in own]) for name in self.names]
@@ -82,8 +93,19 @@ class Stack(nn.Module):
 
     def terms(self, batch: Batch, pseudo_targets: Mapping[str, Latents]) -> Terms:
         """Compute {term: (S,)} of the models, each on its own rows: every tensor is (S, B, ...)."""
+        return self._terms(self.weights, batch, pseudo_targets)
+
+    def _terms(
+        self, weights: nn.ParameterList, batch: Batch, pseudo_targets: Mapping[str, Latents]
+    ) -> Terms:
+        """Compute the terms of the models with these weights."""
         views = BatchViews(
-            self._view(self.weights), batch.paired, batch.unpaired, batch.weights, pseudo_targets
+            self._view(weights),
+            batch.paired,
+            batch.unpaired,
+            batch.weights,
+            pseudo_targets,
+            self.vague,
         )
         return compute_terms(views, self.losses)
 
@@ -94,10 +116,7 @@ class Stack(nn.Module):
     @torch.no_grad()
     def average_error(self, batch: Batch) -> Tensor:
         """Compute the (S,) losses of the averages on a batch."""
-        views = BatchViews(
-            self._view(self.averages), batch.paired, batch.unpaired, batch.weights, {}
-        )
-        return self.total(compute_terms(views, self.losses))
+        return self.total(self._terms(self.averages, batch, {}))
 
     @torch.no_grad()
     def translate_with_average(self, unpaired: Latents) -> dict[str, dict[str, Tensor]]:
@@ -145,6 +164,11 @@ class Stack(nn.Module):
             workspace.load_state_dict({name: tensor[row].clone() for name, tensor in best})
             found.append(workspace.requires_grad_(False).eval())
         return found
+
+    def undecayed(self) -> list[nn.Parameter]:
+        """Return the weights that no decay should pull: precisions, whose differences matter."""
+        named = zip(self.names, self.weights, strict=True)
+        return [weight for name, weight in named if name == "log_precision"]
 
     def _view(self, tensors: Iterable[Tensor]) -> StackedWorkspace:
         """View a list of parameters as workspaces."""

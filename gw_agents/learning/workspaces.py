@@ -39,6 +39,9 @@ class TrainingPlan:
     """Fraction of the steps before back-translation begins."""
     losses: Mapping[str, float] = field(default_factory=lambda: PRESETS["fusion"])
     """Weight of each loss, by its name in `gw_agents.workspace.losses.LOSSES`."""
+    vague: tuple[str, ...] = ()
+    """Modalities that are scored only where they did not enter; see
+    `gw_agents.domains.base.vague_modalities`."""
 
     def __post_init__(self) -> None:
         """Raise InputError on an unknown loss or a number that makes no sense."""
@@ -102,7 +105,7 @@ def train_workspaces(
     for seed in seeds:
         seed_torch(seed)
         models.append(Workspace(config))
-    stack = Stack(models, plan.losses).to(device)
+    stack = Stack(models, plan.losses, plan.vague).to(device)
     sampler, held_out = _split(latents, torch.stack(list(pairs)).to(device), seeds, plan)
 
     def step_loss(step: int, progress: float) -> tuple[Tensor, Terms]:
@@ -122,7 +125,16 @@ def train_workspaces(
 
     if held_out is not None:
         stack.keep_best(stack.average_error(held_out))
-    fit(stack, step_loss, plan.fit, run_dir, label, after_step, clip=stack.clip_gradients)
+    fit(
+        stack,
+        step_loss,
+        plan.fit,
+        run_dir,
+        label,
+        after_step,
+        clip=stack.clip_gradients,
+        undecayed=stack.undecayed(),
+    )
     return [workspace.to(device) for workspace in stack.best_workspaces()]
 
 
@@ -136,10 +148,12 @@ def _split(
         paired=bool(PAIRED_LOSSES & names),
         unpaired=bool(names - PAIRED_LOSSES),
         weights="broadcast" in names,
+        leave_out=bool(plan.vague),
     )
     count = round(plan.held_out * pairs.shape[1]) if needs.paired else 0
     sampler = BatchSampler(latents, pairs[:, count:], seeds, needs)
-    return sampler, held_out_batch(latents, pairs[:, : min(count, plan.max_held_out)])
+    held_out = pairs[:, : min(count, plan.max_held_out)]
+    return sampler, held_out_batch(latents, held_out, needs.leave_out)
 
 
 def check_pairs(

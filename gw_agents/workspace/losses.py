@@ -6,11 +6,17 @@ encoder into the workspace and d_a its decoder out of it; both apply tanh where 
 workspace vector. Latents are standardized, so a model that always predicts the mean has an error of
 1.
 
+The latent of a *vague* modality holds things that the scene does not determine: a caption has a
+wording and a granularity of its own. If z is rewarded for carrying them, a fused z differs from
+that of every other sense, and policies fail on it. So a vague modality is scored only where it did
+not enter: the broadcast counts its error in the rows from which it was left out, and its demi-cycle
+and its cycles count 0.
+
 To add a loss, add its function and its entry in `LOSSES`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Literal, Protocol
@@ -52,6 +58,13 @@ class Views(Protocol):
         """{b: (B, L_b)} every modality decoded from the fusion of the paired rows with random
         weights."""
 
+    @property
+    def vague(self) -> Collection[str]:
+        """Modalities whose latents hold things that the scene does not determine."""
+
+    def left_out(self, name: str) -> Tensor:
+        """(B,) true in the paired rows whose fusion holds nothing of a modality."""
+
     def unpaired_translation(self, a: str, b: str) -> Tensor:
         """(B, L_b) the unpaired rows of a decoded as modality b, which may be a itself."""
 
@@ -59,17 +72,26 @@ class Views(Protocol):
         """Translate (B, L) latents of `visited` into `origin`."""
 
 
-def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
+def squared_error(predicted: Tensor, target: Tensor, rows: Tensor | None = None) -> Tensor:
     """Compute the mean squared error over batch and components, in squared standard deviations.
 
     Leading axes, of models trained side by side, stay: (..., B, L), (..., B, L) -> (...).
+
+    Args:
+        predicted: (..., B, L) latents.
+        target: (..., B, L) latents.
+        rows: (..., B) true where a row counts; all by default. If none does, the error is 0.
     """
     if predicted.shape != target.shape or predicted.ndim < 2:
         raise ValueError(
             f"latents of shapes {tuple(predicted.shape)} and {tuple(target.shape)}: both must be"
             " (B, L)"
         )
-    return (predicted - target).square().mean((-2, -1))
+    squares = (predicted - target).square()
+    if rows is None:
+        return squares.mean((-2, -1))
+    counts = rows.sum(-1).clamp(min=1)
+    return (squares.mean(-1) * rows).sum(-1) / counts
 
 
 def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
@@ -96,15 +118,24 @@ def contrastive(codes_a: Tensor, codes_b: Tensor, log_scale: Tensor) -> Tensor:
     return -0.5 * right.mean(-1)
 
 
-def broadcast(predicted: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-    """Average the squared errors of all modalities; {modality: (B, L_d)} twice -> ()."""
+def broadcast(
+    predicted: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    rows: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Average the squared errors of all modalities; {modality: (B, L_d)} twice -> ().
+
+    `rows` are {modality: (B,) true where a row counts}, for modalities of which not all do.
+    """
     if predicted.keys() != targets.keys() or not predicted:
         raise ValueError(
             f"modalities {sorted(predicted)} were decoded where {sorted(targets)} are known"
         )
-    return torch.stack([squared_error(predicted[name], targets[name]) for name in predicted]).mean(
-        0
-    )
+    counted = rows or {}
+    errors = [
+        squared_error(predicted[name], targets[name], counted.get(name)) for name in predicted
+    ]
+    return torch.stack(errors).mean(0)
 
 
 def _translation_term(views: Views) -> Tensor:
@@ -114,7 +145,8 @@ def _translation_term(views: Views) -> Tensor:
 
 
 def _broadcast_term(views: Views) -> Tensor:
-    return broadcast(views.fusions, views.paired)
+    rows = {name: views.left_out(name) for name in views.vague if name in views.paired}
+    return broadcast(views.fusions, views.paired, rows)
 
 
 def _contrastive_term(views: Views) -> Tensor:
@@ -125,17 +157,26 @@ def _contrastive_term(views: Views) -> Tensor:
 
 def _demi_cycle_term(views: Views) -> Tensor:
     errors = [
-        squared_error(views.unpaired_translation(a, a), rows) for a, rows in views.unpaired.items()
+        squared_error(views.unpaired_translation(a, a), rows)
+        for a, rows in views.unpaired.items()
+        if a not in views.vague
     ]
-    return torch.stack(errors).mean(0)
+    return _sum(errors, views) / len(views.unpaired)
 
 
 def _cycle_term(views: Views) -> Tensor:
+    pairs = list(permutations(views.unpaired, 2))
     errors = [
         squared_error(views.back(b, views.unpaired_translation(a, b), a), views.unpaired[a])
-        for a, b in permutations(views.unpaired, 2)
+        for a, b in pairs
+        if a not in views.vague
     ]
-    return torch.stack(errors).mean(0)
+    return _sum(errors, views) / len(pairs)
+
+
+def _sum(errors: list[Tensor], views: Views) -> Tensor:
+    """Add up errors, of which there may be none."""
+    return torch.stack(errors).sum(0) if errors else torch.zeros_like(views.log_scale)
 
 
 def _back_translation_term(views: Views) -> Tensor:
@@ -170,10 +211,15 @@ LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
         Loss("translation", "d_b(e_a(o_a)) against o_b", "paired", _translation_term),
-        Loss("broadcast", "d_b(random fusion) against o_b, every b", "paired", _broadcast_term),
+        Loss(
+            "broadcast",
+            "d_b(random fusion) against o_b, every b; a vague b only where it did not enter",
+            "paired",
+            _broadcast_term,
+        ),
         Loss("contrastive", "e_a(o_a) against e_b(o_b)", "paired", _contrastive_term),
-        Loss("demi_cycle", "d_a(e_a(o_a)) against o_a", "unpaired", _demi_cycle_term),
-        Loss("cycle", "a -> z -> b -> z -> a against o_a", "unpaired", _cycle_term),
+        Loss("demi_cycle", "d_a(e_a(o_a)) against o_a, no vague a", "unpaired", _demi_cycle_term),
+        Loss("cycle", "a -> z -> b -> z -> a against o_a, no vague a", "unpaired", _cycle_term),
         Loss(
             "back_translation",
             "as cycle, the way out made by a moving average of the weights, without gradient",

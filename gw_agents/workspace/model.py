@@ -3,12 +3,14 @@ shared vector."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gw_agents.domains.base import check_key, mlp, normalized_mlp
-from gw_agents.workspace.grouped import Prepared
+from gw_agents.workspace.fusion import component_shares, precisions
+from gw_agents.workspace.grouped import Prepared, few_rows
 from gw_envs.errors import check_choice, check_whole
 
 MAX_LAYERS = 100
@@ -30,6 +32,9 @@ class GWConfig:
     layer_norm: bool = True
     """Whether a hidden layer is Linear, LayerNorm, SiLU, which learns faster, or Linear, ReLU as
     published."""
+    fusion: Literal["even", "precision"] = "precision"
+    """Whether each modality has a learned precision for each component of z, or all count alike as
+    published."""
 
     def __post_init__(self) -> None:
         """Raise InputError on a width that is no number above 0 or a key that can't be a
@@ -40,6 +45,7 @@ class GWConfig:
         check_whole("hidden", self.hidden, 1)
         check_whole("layers", self.layers, 0, MAX_LAYERS)
         check_choice("layer_norm", self.layer_norm, (True, False))
+        check_choice("fusion", self.fusion, ("even", "precision"))
 
 
 Codes = dict[str, Tensor]
@@ -63,6 +69,10 @@ class Workspace(nn.Module):
             {name: build([z_width, *hidden, wide]) for name, wide in widths.items()}
         )
         self.log_scale = nn.Parameter(torch.tensor(2.6593))  # log(1 / 0.07), where CLIP starts
+        precision = None
+        if config.fusion == "precision":
+            precision = nn.Parameter(torch.zeros(len(widths), z_width))
+        self.register_parameter("log_precision", precision)
         self._prepared = Prepared()
 
     @property
@@ -83,19 +93,56 @@ class Workspace(nn.Module):
         return dict(zip(names, codes, strict=True))
 
     def fuse(self, codes: Codes, weights: Tensor | None = None) -> Tensor:
-        """Fuse codes into z = tanh(sum over d of weight_d times code_d).
+        """Fuse codes into z = tanh(sum over d of share_d times code_d), component by component.
+
+        With even fusion the shares are the weights; with learned precisions they are
+        weight_d precision_d over the sum of these.
 
         Args:
             codes: {modality: (B, Z)}, D of them.
-            weights: (B, D) or (D,) in the order of `codes`, summing to 1; None for the even mean.
+            weights: (B, D) or (D,) in the order of `codes`, summing to 1; None for equal weights.
 
         Returns:
-            (B, Z) in (-1, 1).
+            (B, Z) in (-1, 1); 0 where all weights are 0.
         """
         stacked = torch.stack(list(codes.values()), 1)  # (B, D, Z)
+        precision = self._precision(tuple(codes), len(stacked))
+        if precision is None:
+            if weights is None:
+                return stacked.mean(1).tanh()
+            return (stacked * weights.unsqueeze(-1)).sum(1).tanh()
         if weights is None:
-            return stacked.mean(1).tanh()
-        return (stacked * weights.unsqueeze(-1)).sum(1).tanh()
+            weights = stacked.new_ones(len(codes))
+        return (stacked * component_shares(weights, precision)).sum(1).tanh()
+
+    def shares(self, names: tuple[str, ...], weights: Tensor) -> Tensor:
+        """Average over the components of z how much each modality has in it.
+
+        Args:
+            names: D modalities.
+            weights: (B, D) fusion weights.
+
+        Returns:
+            (B, D), which sum to 1, or are all 0 in a row whose weights are.
+        """
+        precision = self._precision(names, len(weights))
+        if precision is None:
+            return weights
+        return component_shares(weights, precision).mean(-1)
+
+    def _precision(self, names: tuple[str, ...], rows: int) -> Tensor | None:
+        """Return the (D, Z) precisions of modalities; None if the fusion is even."""
+        every = self.log_precision
+        if every is None:
+            return None
+        places = [self.modalities.index(name) for name in names]
+        if few_rows(rows):
+            kept = self._prepared.get(
+                ("precision", names), [every], lambda: precisions(every, places)
+            )
+            if kept is not None:
+                return kept
+        return precisions(every, places)
 
     def enter(self, name: str, latents: Tensor) -> Tensor:
         """Encode one modality alone into the workspace: (B, L_d) -> (B, Z)."""
@@ -126,6 +173,6 @@ class Workspace(nn.Module):
         return torch.stack(errors, 2)
 
     def translate(self, latents: Mapping[str, Tensor], target: str) -> Tensor:
-        """Predict the (B, L_target) latents of `target` from the even fusion of the latents
-        given."""
+        """Predict the (B, L_target) latents of `target` from the fusion of the latents given, with
+        equal weights."""
         return self.broadcast(self.fuse(self.encode(latents)), [target])[target]

@@ -1,7 +1,7 @@
 """Compute the loss terms of one workspace: batches of latents in, named terms out."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -40,18 +40,36 @@ def check_losses(losses: Mapping[str, float]) -> None:
             )
 
 
-def random_weights(count: int, modalities: int, concentration: float = 0.5) -> Tensor:
+P_LEFT_OUT = 1 / 3
+"""How often each modality is left out of a mixed fusion, where some modality is vague."""
+
+
+def random_weights(
+    count: int, modalities: int, concentration: float = 0.5, leave_out: bool = False
+) -> Tensor:
     """Draw (count, modalities) fusion weights: half from a Dirichlet distribution, half on one
-    modality alone."""
+    modality alone.
+
+    With `leave_out`, each modality of a mixed row has the weight 0 with probability `P_LEFT_OUT`.
+    """
     gamma = (
         torch.distributions.Gamma(torch.full((modalities,), concentration), 1.0)
         .sample((count,))
         .clamp(min=1e-12)
     )
+    if leave_out:
+        gamma = left_out(gamma, torch.rand(count, modalities))
     one = torch.eye(modalities)[torch.randint(modalities, (count,))]
     return torch.where(
         torch.arange(count).unsqueeze(1) % 2 == 0, gamma / gamma.sum(1, keepdim=True), one
     )
+
+
+def left_out(weights: Tensor, uniform: Tensor) -> Tensor:
+    """Set weights (..., D) to 0 where a number (..., D), even in [0, 1), is below `P_LEFT_OUT`; the
+    largest number of a row always stays."""
+    stays = (uniform >= P_LEFT_OUT) | (uniform == uniform.amax(-1, keepdim=True))
+    return weights * stays
 
 
 @dataclass(frozen=True)
@@ -96,8 +114,9 @@ class BatchViews:
         unpaired: Latents,
         weights: Tensor,
         pseudo_targets: Mapping[str, Latents],
+        vague: Collection[str] = (),
     ) -> None:
-        self.workspace, self.weights = workspace, weights
+        self.workspace, self.weights, self.vague = workspace, weights, vague
         self.paired, self.unpaired, self.pseudo_targets = paired, unpaired, pseudo_targets
         self.log_scale: Tensor = workspace.log_scale
         self.codes: Codes = workspace.encode(paired)
@@ -117,6 +136,10 @@ class BatchViews:
         weights."""
         return self.workspace.broadcast(self.workspace.fuse(self.codes, self.weights))
 
+    def left_out(self, name: str) -> Tensor:
+        """(B,) true in the paired rows whose fusion holds nothing of a modality."""
+        return self.weights[..., list(self.paired).index(name)] == 0.0
+
     @cached_property
     def unpaired_codes(self) -> Latents:
         """{modality: (B, Z)} workspace vectors of the unpaired rows, from each modality alone."""
@@ -134,12 +157,14 @@ class BatchViews:
 class Objective(nn.Module):
     """The terms of the losses that one workspace is trained on."""
 
-    def __init__(self, workspace: Workspace, losses: Mapping[str, float]) -> None:
-        """Hold a workspace and the {name: weight} of its losses; InputError if these make no
-        sense."""
+    def __init__(
+        self, workspace: Workspace, losses: Mapping[str, float], vague: Collection[str] = ()
+    ) -> None:
+        """Hold a workspace, the {name: weight} of its losses and the names of its vague modalities;
+        InputError if the losses make no sense."""
         super().__init__()
         check_losses(losses)
-        self.workspace = workspace
+        self.workspace, self.vague = workspace, vague
         self.losses = dict(losses)
 
     def forward(
@@ -158,7 +183,7 @@ class Objective(nn.Module):
             pseudo_targets: {a: {b: (B, L_b)}} translations of the unpaired rows of `a` into b by a
                 teacher.
         """
-        views = BatchViews(self.workspace, paired, unpaired, weights, pseudo_targets)
+        views = BatchViews(self.workspace, paired, unpaired, weights, pseudo_targets, self.vague)
         return compute_terms(views, self.losses)
 
 
