@@ -115,6 +115,13 @@ class Domain(nn.Module):
         """
         raise NotImplementedError
 
+    def decoding_loss(self, latents: Tensor, observations: Tensor) -> Tensor:
+        """Compute the () loss of decoding (B, L) standardized latents into (B, ...) observations.
+
+        Only vague domains need it; see `gw_agents.learning.decoders`.
+        """
+        raise NotImplementedError
+
     def encode_raw(self, observations: Tensor) -> Tensor:
         """Encode (B, ...) observations into (B, L) raw latents."""
         raise NotImplementedError

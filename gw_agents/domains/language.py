@@ -197,6 +197,12 @@ class LanguageDomain(Domain):
         beta = self.beta * min(1.0, progress / 0.1)
         return terms["cross_entropy"] + terms["average"] + beta * terms["kl"], terms
 
+    def decoding_loss(self, latents: Tensor, observations: Tensor) -> Tensor:
+        """Average the cross-entropy of (B, T) captions, summed over their words, given (B, L)
+        standardized latents."""
+        raw = latents * self.latent_scale + self.latent_mean
+        return self._surprise(raw, observations).mean()
+
     def _surprise(self, latents: Tensor, targets: Tensor) -> Tensor:
         """Sum the cross-entropy of each target's words: (B, L) latents, (B, T) ids -> (B,)."""
         words = trimmed(targets)
