@@ -31,8 +31,8 @@ from gw_agents.domains.image import ImageDomain
 from gw_agents.global_workspace import GlobalWorkspace
 from gw_agents.learning.attention import SelectionConfig, failed_latents
 from gw_agents.learning.attention_set import AttentionData, train_attentions
-from gw_agents.learning.distillation import distil_scene
 from gw_agents.learning.decoders import REFINING, refine_decoder
+from gw_agents.learning.distillation import distil_scene
 from gw_agents.learning.domains import batches_from, make_domain, scene_data, train_domain
 from gw_agents.learning.latents import (
     encode_rows,

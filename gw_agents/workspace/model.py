@@ -55,6 +55,9 @@ Codes = dict[str, Tensor]
 class Workspace(nn.Module):
     """encode -> fuse -> broadcast, on standardised latents of frozen domain modules."""
 
+    log_precision: nn.Parameter | None
+    """(D, Z) logarithms of the precisions; None if the fusion is even."""
+
     def __init__(self, config: GWConfig) -> None:
         """Build the encoders and decoders that `config` describes."""
         super().__init__()
