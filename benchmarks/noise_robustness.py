@@ -8,21 +8,21 @@ frozen; then one modality of every sample is corrupted in its latent, o + k C wi
 and C ~ N(0, I) drawn once ("fixed") or for each sample ("random"). Methods:
 
     constant   the one modality that does best on the validation split, always
-    none       the even mean of all modalities
+    none       equal weights of all modalities
     one_step   key-query attention, the query from a fixed random vector, trained on the task, as
                published
     two_step   the same with a second query from the first pass's workspace vector, as published
     best       the attention that the shipped weights call best, trained without labels to restore
                the clean z while noise in random directions and failing sensors corrupt up to all
                modalities but one
-    oracle     the even mean of the uncorrupted modalities, which no method can know
+    oracle     equal weights of the uncorrupted modalities, which no method can know
 
 `--preset full` retrains the workspace for every seed and also tests failing sensors: every kind of
 failure against its severity; two of three modalities corrupted, and all; attention used on a task,
 a kind of failure or a modality that its training left out; and the cost of each method. It adds
 these methods:
 
-    none_trained      the even mean, its classifier trained on corrupted workspace vectors
+    none_trained      equal weights, the classifier trained on corrupted workspace vectors
     demi_cycle        no training: trust the modalities that the workspace can reconstruct
     agreement         no training: trust the modalities that fit the others
     concatenation     no workspace: a network of all latents side by side, trained end to end

@@ -112,7 +112,7 @@ class Situation:
     failure: Failure | None = None
     """Corrupts one modality at severity 1."""
     attention: str | None = None
-    """The attention module that fuses the modalities; the even mean by default."""
+    """The attention module that fuses the modalities; equal weights by default."""
 
     @property
     def missing(self) -> str:

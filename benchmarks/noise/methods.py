@@ -1,8 +1,8 @@
 """The methods of the noise benchmark: how each names classes from corrupted latents.
 
 constant         the one modality that does best on the validation split, always
-none             the even mean of all modalities
-oracle           the even mean of the uncorrupted modalities, which no method can know
+none             equal weights of all modalities
+oracle           equal weights of the uncorrupted modalities, which no method can know
 one_step, ...    attention, by the name of its preset, trained on the task
 best             the attention that the shipped weights call best, trained without labels
 concatenation, cross_attention, none_trained    networks trained end to end, without attention

@@ -13,7 +13,7 @@ NETWORKS = ("concatenation", "cross_attention", "none_trained")
 
 
 class TrainedMean(nn.Module):
-    """The even mean of the frozen workspace, and a classifier that learns from corrupted means."""
+    """The frozen workspace with equal weights, and a classifier that learns from corrupted z."""
 
     def __init__(self, workspace: Workspace, classes: int) -> None:
         super().__init__()

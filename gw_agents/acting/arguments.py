@@ -69,7 +69,7 @@ class Senses:
     """Modalities that the agent observes; those of training by default, others test zero-shot
     transfer."""
     attention: str | None = None
-    """Attention module that fuses the modalities, or "even" for the even mean; as in training by
+    """Attention module that fuses the modalities, or "even" for equal weights; as in training by
     default."""
     corrupt: tuple[str, ...] = ()
     """Failing sensors: MODALITY=KIND, or MODALITY=KIND:SEVERITY with a severity from 0 to 1

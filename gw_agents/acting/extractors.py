@@ -46,7 +46,7 @@ class GWFeaturesExtractor(BaseFeaturesExtractor):
             observation_space: space of the environment, with or without SB3's transposed images.
             gw: the workspace; a copy is trained, and it does not change.
             modalities: those to encode; all that are observed by default.
-            attention: the name of an attention module, or None for the even mean.
+            attention: the name of an attention module, or None for equal weights.
             trained: what learns with the policy: nothing; the workspace's encoders and the
                 attention; or the domain modules' encoders too.
         """

@@ -47,7 +47,7 @@ class AgentSpec:
     latents of all modalities side by side (concatenation), the observation itself (raw), or
     workspace vectors from encoders that are trained with the policy (gw_tuned)."""
     attention: str | None = None
-    """The attention module that fuses the modalities (best, two_step, ...); the even mean by
+    """The attention module that fuses the modalities (best, two_step, ...); equal weights by
     default."""
     algorithm: Annotated[AlgorithmName, tyro.conf.arg(name="algo")] = "ppo"
     """Algorithm of Stable-Baselines3, or of sb3-contrib for recurrent_ppo; sac and td3 need

@@ -96,7 +96,7 @@ def classification_loss(classifier: nn.Module, labels: Tensor) -> Loss:
 
 
 def restoration_loss(z: Tensor, clean: Callable[[], Tensor], rows: Tensor) -> Tensor:
-    """Compute the squared distance to the evenly fused z of the clean latents; needs no labels."""
+    """Compute the squared distance to the z of the clean latents; needs no labels."""
     return (z - clean()).square().mean()
 
 

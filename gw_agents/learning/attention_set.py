@@ -133,7 +133,7 @@ def accuracy(classifier: torch.nn.Module, classes: Tensor) -> Score:
 
 
 def restoration_error(workspace: Workspace) -> Score:
-    """Score by the mean squared distance to the evenly fused z of the clean latents."""
+    """Score by the mean squared distance to the z of the clean latents."""
 
     def score(z: Tensor, clean: Latents) -> float:
         return float((z - workspace.fuse(workspace.encode(clean))).square().mean())

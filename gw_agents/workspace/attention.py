@@ -7,7 +7,7 @@ each later step takes its query from the z of the step before.
 
 The fields of `AttentionConfig` add to this:
 
-- a first query from the evenly fused z, which already holds the input that is to be judged;
+- a first query from the z of equal weights, which already holds the input that is to be judged;
 - keys of two layers, which can tell that a latent is large whatever its sign, and cosine
   similarity, which ignores the length of a key;
 - steps that add to the scores of earlier steps instead of replacing them. Linear keys judge a
@@ -56,8 +56,8 @@ class AttentionConfig:
     """Steps of key and query; each after the first takes its query from the z of the step before. 0
     for none."""
     first_query: Literal["random", "fused"] = "random"
-    """The z that gives the first query: one fixed random vector, or the even fusion of what is
-    present."""
+    """The z that gives the first query: one fixed random vector, or what is present with equal
+    weights."""
     key_hidden: int = 0
     """Hidden width of two-layer keys; 0 for linear ones."""
     key_width: int = 16
