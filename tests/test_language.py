@@ -272,25 +272,6 @@ def test_known_scenes_of_the_factory():
     assert not any("cones" in sentence for sentence in plainly(gone))
 
 
-@pytest.mark.parametrize(
-    ("sentence", "message"),
-    [
-        (
-            "A small red banana on the left, pointing north.",
-            "up to 'A small red' and expected a shape.*found 'banana'",
-        ),
-        ("Hello.", "at the beginning expected a place or a size.*found 'hello'"),
-        ("A small", "up to 'A small' and expected a color, found the end"),
-        ("An small red kite on the left, pointing north.", "found 'an small'"),
-        ("A small red kite on the left, pointing north. It", "expected nothing more, found 'it'"),
-        ("", "found the end"),
-    ],
-)
-def test_errors_tell_where_understanding_stopped(sentence, message):
-    with pytest.raises(ValueError, match=message):
-        parse("simple_shapes", sentence)
-
-
 @pytest.mark.parametrize("wrong", [3, -1, 10**9])
 def test_states_that_are_no_scenes_are_refused(wrong):
     with pytest.raises(ValueError, match="a state is no scene"):

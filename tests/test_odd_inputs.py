@@ -38,6 +38,7 @@ from gw_envs.language import (
     paraphrases,
     parse,
     plain_tokens,
+    read_loosely,
     sentences,
     tokens,
 )
@@ -224,6 +225,7 @@ CALLS: dict[Any, dict[str, set[str]]] = {
     plain_tokens: {"state": set(), "coarse": FLAG},
     paraphrases: {"state": set(), "count": COUNT},
     parse: {"scene": set(), "sentence": set()},
+    read_loosely: {"scene": set(), "text": set()},
     caption_truth: {"sentence": set(), "state": set()},
     captions_true: {"sentences": set(), "states": set()},
     claim_holds: {"slot": set(), "variant": set(), "meaning": {"0", "1"}},
@@ -271,6 +273,7 @@ OTHERS: dict[Any, dict[str, Any]] = {
     plain_tokens: {"state": STATE},
     paraphrases: {"state": STATE, "count": 1},
     parse: {"scene": "simple_shapes", "sentence": CAPTIONS[0]},
+    read_loosely: {"scene": "simple_shapes", "text": CAPTIONS[0]},
     caption_truth: {"sentence": CAPTIONS[0], "state": STATE[0]},
     captions_true: {"sentences": CAPTIONS, "states": STATE},
     other_scenes: {"core": SHAPES.core, "modalities": ("attributes",)},

@@ -105,8 +105,11 @@ class LanguageDomain(Domain):
             if self.scene in SCENES:
                 parse(self.scene, sentence)
             return VOCABULARY.encode(sentence)
-        except ValueError as error:
-            raise InputError(f"{name} is {describe(sentence)}, {error}") from error
+        except InputError as error:
+            message = f"{name} is {describe(sentence)}, {error}"
+            if sentence.strip():
+                message += "; gw_envs.language.read_loosely reads what it can"
+            raise InputError(message) from error
 
     def check(self, array: NDArray, name: str) -> Tensor:
         """Check a batch as `Domain.check` does; InputError also on ids outside the vocabulary."""

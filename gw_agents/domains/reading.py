@@ -86,7 +86,7 @@ def read_observation(
     """
     check_choice("on_nan", on_nan, ("refuse", "ignore"))
     names = _names_of(observation, domains)
-    arrays = {name: domains[name].as_array(observation[name], name) for name in names}
+    arrays = {name: _read_one(domains[name], observation[name], name) for name in names}
     single, count = _batch_size(domains, arrays)
     if single:
         arrays = {name: array[None] for name, array in arrays.items()}
@@ -110,7 +110,10 @@ def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
     """List the modalities of an observation, in the order of `domains`; InputError on unknown
     keys."""
     if not isinstance(observation, Mapping) or not observation:
-        raise InputError(f"an observation is a dict with at least one of {', '.join(domains)}")
+        raise InputError(
+            f"an observation is a dict with at least one of {', '.join(domains)},"
+            f" not {describe(observation)}"
+        )
     strange = [key for key in observation if key not in domains and key not in SIDE_KEYS]
     if strange:
         known_names(strange, domains)
@@ -118,6 +121,19 @@ def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
     if not names:
         raise InputError(f"the observation holds none of {', '.join(domains)}")
     return names
+
+
+def _read_one(domain: Domain, value: Any, name: str) -> NDArray:
+    """Return the observation or batch under the key `name` as an array; InputError if it is text,
+    and the domain module reads none."""
+    array = domain.as_array(value, name)
+    if array.dtype.kind in "SU" and not np.issubdtype(array.dtype, domain.accepts):
+        first = next(iter(array.reshape(-1).tolist()), "")
+        raise InputError(
+            f"{name} is the text {describe(first)}: its domain module reads"
+            f" {domain.dtype.__name__} of shape {domain.shape}, and no text"
+        )
+    return array
 
 
 def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) -> tuple[bool, int]:

@@ -5,8 +5,11 @@ sentence as claims; `caption_truth` and `captions_true` judge sentences by state
 turns sentences into token ids (`encode`) and back (`decode`, `decode_rows`).
 """
 
+from gw_envs.language.claims import Claim
 from gw_envs.language.decoding import CaptionDecoder
-from gw_envs.language.parser import Claim, caption_truth, captions_true, parse
+from gw_envs.language.judging import caption_truth, captions_true
+from gw_envs.language.loose import LooseReading, read_loosely
+from gw_envs.language.parser import parse
 from gw_envs.language.vocabulary import VOCABULARY, Vocabulary
 from gw_envs.language.writer import paraphrases, plain_tokens, sentences, tokens
 
@@ -14,12 +17,14 @@ __all__ = [
     "VOCABULARY",
     "CaptionDecoder",
     "Claim",
+    "LooseReading",
     "Vocabulary",
     "caption_truth",
     "captions_true",
     "paraphrases",
     "parse",
     "plain_tokens",
+    "read_loosely",
     "sentences",
     "tokens",
 ]

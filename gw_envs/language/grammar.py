@@ -7,7 +7,7 @@ into a list of words.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -119,7 +119,32 @@ class Grammar:
             for wording, text in enumerate(texts)
         )
 
+    def symbol(self, item: Item) -> str:
+        """Return a name for what can stand in the place of an item, in capitals."""
+        if item.slot < 0:
+            return {",": "COMMA", ".": "STOP"}.get(item.word, f"WORD_{item.word.upper()}")
+        slot = f"SLOT_{self.slots[item.slot].name.upper()}"
+        return f"A_{slot}" if item.article else slot
+
+    def texts(self, item: Item) -> list[str]:
+        """Return all texts that can stand in the place of an item."""
+        if item.slot < 0:
+            return [item.word]
+        texts = [phrase.text for phrase in self.phrases if phrase.slot == item.slot]
+        return [f"{article(text)} {text}" for text in texts] if item.article else texts
+
+    def compose(self, phrases: Sequence[Phrase]) -> list[str]:
+        """Return the words of the plain sentence that says one phrase for each slot, in order."""
+        words = []
+        for item in self.items[0]:
+            text = phrases[item.slot].text if item.slot >= 0 else item.word
+            words += split(f"{article(text)} {text}" if item.article else text)
+        return words
+
+    def fixed_words(self) -> set[str]:
+        """Return the words and punctuation marks of sentence structures, both articles included."""
+        return {item.word for items in self.items for item in items if item.word} | {"a", "an"}
+
     def words(self) -> set[str]:
-        """Return every word and punctuation mark of the captions, both articles included."""
-        fixed = {item.word for items in self.items for item in items if item.word}
-        return fixed.union({"a", "an"}, *(split(phrase.text) for phrase in self.phrases))
+        """Return every word and punctuation mark of the captions."""
+        return self.fixed_words().union(*(split(phrase.text) for phrase in self.phrases))
