@@ -1,8 +1,9 @@
 """Write captions of states, read them back as claims, and judge them by states.
 
 `tokens`, `sentences`, `plain_tokens` and `paraphrases` write captions of states. `parse` reads a
-sentence as claims; `caption_truth` and `captions_true` judge sentences by states. `VOCABULARY`
-turns sentences into token ids (`encode`) and back (`decode`, `decode_rows`).
+sentence of the grammar as claims, `read_loosely` reads free text; `caption_truth` and
+`captions_true` judge sentences by states. `VOCABULARY` turns sentences into token ids (`encode`)
+and back (`decode`, `decode_rows`).
 """
 
 from gw_envs.language.claims import Claim

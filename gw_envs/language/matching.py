@@ -100,24 +100,30 @@ class Taken(NamedTuple):
         return self.typed == self.phrase.text
 
 
-def closest(words: Sequence[Word], match: Match, phrases: Sequence[Phrase]) -> Taken:
-    """Return the wording that a match resembles most, the match with the fillers around it that
+def closest(words: Sequence[Word], match: Match, phrases: Iterable[Phrase]) -> Taken:
+    """Return the wording that a match resembles most, and the match with the fillers around it that
     make it most alike."""
-    best, taken = (-1.0, 0), Taken(match.start, "", phrases[0])
+    best, taken = (-1.0, 0), None
     for phrase in phrases:
-        fillers = FILLERS.intersection(split(phrase.text))
-        starts = _reached(words, range(match.start - 1, -1, -1), fillers)
-        stops = _reached(words, range(match.stop, len(words)), fillers)
-        for start, stop in product([match.start, *starts], [match.stop, *(n + 1 for n in stops)]):
+        for start, stop in _extents(words, match, FILLERS.intersection(split(phrase.text))):
             text = " ".join(word.meant for word in words[start:stop])
             letters = SequenceMatcher(None, text, phrase.text, autojunk=False).ratio()
             if (letters, stop - start) > best:
                 typed = " ".join(word.typed for word in words[start:stop])
                 best, taken = (letters, stop - start), Taken(start, typed, phrase)
+    assert taken is not None, "a match has wordings"
     return taken
 
 
-def _reached(words: Sequence[Word], numbers: range, fillers: Set[str]) -> list[int]:
+def _extents(words: Sequence[Word], match: Match, fillers: Set[str]) -> list[tuple[int, int]]:
+    """Return the first word, and the word after the last, of a match with such fillers around
+    it."""
+    starts = [match.start, *_leading(words, range(match.start - 1, -1, -1), fillers)]
+    last = [match.stop - 1, *_leading(words, range(match.stop, len(words)), fillers)]
+    return [(start, number + 1) for start, number in product(starts, last)]
+
+
+def _leading(words: Sequence[Word], numbers: range, fillers: Set[str]) -> list[int]:
     """Return the first of the numbers, as long as they are those of such fillers."""
     return list(takewhile(lambda number: words[number].meant in fillers, numbers[:_REACH]))
 
@@ -130,28 +136,37 @@ Table = dict[tuple[str, ...], dict[str, Wordings]]
 def _table(scene: str) -> Table:
     """Return the wordings of a scene by their content words, and by parts of these.
 
-    A part has at least half of the words, in order. It stands for the wordings that have the fewest
-    other words; if these have several meanings in a slot, it says nothing about that slot.
+    A part stands for the wordings that have the fewest other content words; if these have several
+    meanings in a slot, it says nothing about that slot.
     """
     grammar = grammar_of_scene(scene)
-    found: dict = defaultdict(list)
-    fillers: dict = defaultdict(set)
+    fillers: dict[int, set[str]] = defaultdict(set)
     for phrase in grammar.phrases:
-        words = split(phrase.text)
-        fillers[phrase.slot] |= FILLERS & set(words)
-        key = content(words)
-        for size in range((len(key) + 1) // 2, len(key) + 1):
-            for part in set(combinations(key, size)):
-                found[part, phrase.slot].append((len(key) - size, phrase))
+        fillers[phrase.slot] |= FILLERS.intersection(split(phrase.text))
     table: Table = defaultdict(dict)
-    for (part, slot), wordings in found.items():
+    for (part, slot), wordings in _parts(grammar).items():
         least = min(missing for missing, _ in wordings)
         phrases = tuple(phrase for missing, phrase in wordings if missing == least)
         if len({(phrase.column, phrase.meaning) for phrase in phrases}) == 1:
-            name = grammar.slots[slot].name
-            table[part][name] = Wordings(least, phrases, frozenset(fillers[slot]))
+            table[part][grammar.slots[slot].name] = Wordings(
+                least, phrases, frozenset(fillers[slot])
+            )
     _add_swapped(table)
     return dict(table)
+
+
+def _parts(grammar: Grammar) -> dict[tuple[tuple[str, ...], int], list[tuple[int, Phrase]]]:
+    """Return {(content words, slot): [(other content words of a wording, the wording)]}.
+
+    The content words are at least half of those of each wording, in order.
+    """
+    parts = defaultdict(list)
+    for phrase in grammar.phrases:
+        key = content(split(phrase.text))
+        for size in range((len(key) + 1) // 2, len(key) + 1):
+            for part in set(combinations(key, size)):
+                parts[part, phrase.slot].append((len(key) - size, phrase))
+    return parts
 
 
 def _add_swapped(table: Table) -> None:
