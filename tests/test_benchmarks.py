@@ -9,9 +9,10 @@ import pytest
 from tiny_cells import Double, Measured, Trained
 
 from benchmarks.harness.benchmark import Arguments
-from benchmarks.harness.cells import Cell, Cells
+from benchmarks.harness.cells import Cell, Cells, Place
 from benchmarks.harness.rows import by_scene, interval, make_row, over_seeds, write_summary
 from benchmarks.harness.tables import Table
+from benchmarks.harness.weights import outdated_note, outdated_scenes, weights_digest
 from benchmarks.pairs.label_efficiency import error_at, label_efficiency, pairs_for
 from gw_envs.scenes import SCENES
 
@@ -105,7 +106,7 @@ def test_summaries_hold_what_readers_expect(tmp_path):
         published=0.33,
     )
     document = json.loads(write_summary(tmp_path, "trial", [row]).read_text())
-    assert set(document) == {"benchmark", "command", "versions", "rows"}
+    assert set(document) == {"benchmark", "command", "weights", "versions", "rows"}
     assert document["rows"][0] == {
         "claim": "noise/fixed/none",
         "scene": "factory",
@@ -143,6 +144,28 @@ def test_variants_of_a_benchmark_share_a_summary(tmp_path):
         write_summary(tmp_path, "trial", [row], variant=("width",))
     rows = json.loads((tmp_path / "trial.json").read_text())["rows"]
     assert {row["condition"]["width"]: row["measured"] for row in rows} == {32: 0.6, 12: 0.7}
+
+
+def test_a_summary_never_mixes_weights(tmp_path):
+    def measure(width, value, scene, digest):
+        row = make_row("noise", scene, {"width": width}, "accuracy", [value], "noise")
+        write_summary(tmp_path, "trial", [row], ("width",), {scene: digest})
+
+    measure(12, 0.1, "factory", "old")
+    measure(32, 0.2, "factory", "old")
+    measure(12, 0.3, "simple_shapes", "old")
+    measure(12, 0.4, "factory", "new")
+    document = json.loads((tmp_path / "trial.json").read_text())
+    assert document["weights"] == {"factory": "new", "simple_shapes": "old"}
+    assert sorted(row["measured"] for row in document["rows"]) == [0.3, 0.4]
+
+
+def test_figures_of_earlier_weights_are_called_so():
+    now = {scene: weights_digest(Place(), scene) for scene in ("factory", "simple_shapes")}
+    assert outdated_note({"weights": now}, now) == ""
+    assert "Factory on" in outdated_note({"weights": {**now, "factory": "0" * 16}}, now)
+    assert outdated_scenes({}, now) == ["simple_shapes", "factory"]
+    assert outdated_scenes({}, ["factory"]) == ["factory"]
 
 
 def test_rows_are_sorted_by_scene_and_keep_their_order():

@@ -12,6 +12,7 @@ from benchmarks.harness.engines import Sweep
 from benchmarks.harness.figures import Figure
 from benchmarks.harness.rows import Row, write_summary
 from benchmarks.harness.tables import Table
+from benchmarks.harness.weights import weights_digest
 from gw_agents.command import run_command
 from gw_envs.scenes import SCENES
 
@@ -81,7 +82,8 @@ def run(benchmark: Benchmark, arguments: Arguments) -> list[Row]:
     print()
     for figure in benchmark.figures(results):
         print(f"picture: {figure.save(arguments.out)}")
-    path = write_summary(arguments.out, benchmark.name, rows, benchmark.variant)
+    weights = {scene: weights_digest(arguments.place, scene) for scene in arguments.scenes}
+    path = write_summary(arguments.out, benchmark.name, rows, benchmark.variant, weights)
     print(f"written: {path}")
     return rows
 

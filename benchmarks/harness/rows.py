@@ -170,28 +170,47 @@ def by_scene(rows: Iterable[Row]) -> list[Row]:
 
 
 def write_summary(
-    out: Path, benchmark: str, rows: Iterable[Row], variant: Sequence[str] = ()
+    out: Path,
+    benchmark: str,
+    rows: Iterable[Row],
+    variant: Sequence[str] = (),
+    weights: Mapping[str, str] | None = None,
 ) -> Path:
     """Write `<out>/<benchmark>.json`, one row a line; return its path.
 
     Keeps the file's rows, and their commands, of other scenes and of runs that differ in an entry
-    of the condition that `variant` names.
+    of the condition that `variant` names; but no rows of a scene that were measured with other
+    weights than those of `weights`, {scene: digest}.
     """
 
     def group(row: Mapping[str, Any]) -> str:
         return json.dumps([row["scene"], *(row["condition"].get(name) for name in variant)])
 
+    digests = dict(weights or {})
     path, written = out / f"{benchmark}.json", [asdict(row) for row in rows]
     command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
     before: dict[str, Any] = {"rows": [], "command": ""}
     if path.exists():
         before = json.loads(path.read_text())
     replaced = {group(row) for row in written}
-    others = [row for row in before["rows"] if group(row) not in replaced]
+    known_weights = before.get("weights", {})
+    replaced_weights = {
+        scene for scene, digest in digests.items() if known_weights.get(scene) != digest
+    }
+    others = [
+        row
+        for row in before["rows"]
+        if group(row) not in replaced and row["scene"] not in replaced_weights
+    ]
     if others:
         known = before["command"]
         command = known if command in known.split(" && ") else f"{known} && {command}"
-    document = {"benchmark": benchmark, "command": command, "versions": versions()}
+    document = {
+        "benchmark": benchmark,
+        "command": command,
+        "weights": {**known_weights, **digests},
+        "versions": versions(),
+    }
     text = summary_text(document, others + written)
     write_atomically(path, lambda temporary: temporary.write_text(text))
     return path
@@ -205,7 +224,7 @@ def summary_text(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]])
 
 
 def read_summary(benchmark: str, folder: Path = EXPECTED) -> tuple[dict[str, Any], list[Row]]:
-    """Return a summary's head (benchmark, command, versions) and its rows."""
+    """Return a summary's head (benchmark, command, weights, versions) and its rows."""
     document = json.loads((folder / f"{benchmark}.json").read_text())
     rows = [Row(**row) for row in document.pop("rows")]
     return document, rows

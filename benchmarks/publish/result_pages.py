@@ -17,6 +17,7 @@ from benchmarks.agents.control import CONTROL
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import EXPECTED
 from benchmarks.harness.rows import Row, read_summary
+from benchmarks.harness.weights import outdated_note
 from benchmarks.latents.report import DOMAINS
 from benchmarks.noise.robustness import NOISE_ROBUSTNESS
 from benchmarks.pairs.classification import CLASSIFICATION
@@ -49,8 +50,22 @@ def render(benchmark: Benchmark, folder: Path = EXPECTED) -> str:
     words = page_parts(benchmark, folder, "## How to reproduce it")
     for part in PARTS.get(benchmark.name, ()):
         of_part = page_parts(part, folder, "### How to reproduce it")
+        if note := note_of(part, folder):
+            of_part["tables"] = f"{note}\n\n{of_part['tables']}"
         words |= {f"{part.name}_{name}": text for name, text in of_part.items()}
-    return (TEMPLATES / f"{benchmark.name}.md").read_text().format(**words)
+    text = (TEMPLATES / f"{benchmark.name}.md").read_text().format(**words)
+    note = note_of(benchmark, folder)
+    if not note:
+        return text
+    title, claim, rest = text.split("\n\n", 2)
+    return "\n\n".join((title, claim, note, rest))
+
+
+def note_of(benchmark: Benchmark, folder: Path) -> str:
+    """Return what a reader must know of the weights behind a summary; "" if they are the shipped
+    ones."""
+    head, rows = read_summary(benchmark.name, folder)
+    return outdated_note(head, {row.scene for row in rows})
 
 
 def page_parts(benchmark: Benchmark, folder: Path, heading: str) -> dict[str, str]:
@@ -87,8 +102,9 @@ def index() -> str:
     """Return the page that lists all pages with their claims."""
     lines = ["# Results\n", "Every page is generated from the committed summaries.\n"]
     for benchmark in BENCHMARKS:
-        title, claim = render(benchmark).split("\n\n")[:2]
-        lines.append(f"- [{title.removeprefix('# ')}]({benchmark.name}.md): {claim}")
+        title, claim, note = render(benchmark).split("\n\n")[:3]
+        mark = " (not yet recomputed)" if note.startswith("> **Not yet") else ""
+        lines.append(f"- [{title.removeprefix('# ')}]({benchmark.name}.md){mark}: {claim}")
     return "\n".join(lines) + "\n"
 
 
