@@ -69,7 +69,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             "image",
             FitConfig(steps=55_000),
             {"size": 32, "latent_width": 12, "channels": (24, 48, 48), "beta": 0.01},
-            student=Student((24, 48, 96), FitConfig(100_000, 256, 2e-3), pool=600_000),
+            student=Student((32, 64, 128), FitConfig(100_000, 256, 2e-3), pool=600_000),
         ),
         "attributes": _attributes("simple_shapes"),
         "language": _language(),
