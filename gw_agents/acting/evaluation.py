@@ -19,6 +19,11 @@ Actor = Callable[[dict[str, Any], NDArray[np.bool_]], NDArray]
 """(observations of N rows, (N,) whether an episode begins in the row) -> N actions."""
 Wrap = Callable[[VectorEnv], VectorEnv]
 """Puts a wrapper around a batch of environments, for example to corrupt their observations."""
+WAITING = -1
+"""Stands for the episode of a row that has none."""
+ENOUGH = 0.25
+"""Fraction of the rows that must wait before episodes begin in them: beginning some computes the
+observations of all rows once more."""
 
 
 class Scores(NamedTuple):
@@ -114,9 +119,9 @@ def run_episodes(
 ) -> Scores:
     """Score any function that chooses actions, in exactly `episodes` episodes.
 
-    Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in. Rows
-    begin together, and only the first episode of each row counts, so that short episodes are not
-    overrepresented.
+    Episode i begins with the seed `episode_seed(split, seed, i)`, whatever row it runs in and
+    whatever runs beside it. Every episode counts, however long it takes, so that short episodes are
+    not overrepresented.
 
     Args:
         env_id: a built-in scene, or the id of any registered environment.
@@ -133,20 +138,11 @@ def run_episodes(
     episode_seed(split, seed, 0)  # refuse an unknown split before making environments
     env = _batch(env_id, rows, arguments)
     env = wrap(env) if wrap else env
-    parts = []
+    seeds = [episode_seed(split, seed, number) for number in range(episodes)]
     try:
-        for start in range(0, episodes, rows):
-            numbers = [min(start + row, episodes - 1) for row in range(rows)]
-            seeds = [episode_seed(split, seed, number) for number in numbers]
-            parts.append(_first_episodes(env, actor, seeds, min(rows, episodes - start)))
+        return _play(env, actor, seeds)
     finally:
         env.close()
-    successes = [part.success for part in parts if part.success is not None]
-    return Scores(
-        np.concatenate([part.returns for part in parts]),
-        np.concatenate(successes) if successes else None,
-        np.concatenate([part.lengths for part in parts]),
-    )
 
 
 def _batch(env_id: str, rows: int, arguments: dict[str, Any]) -> VectorEnv:
@@ -157,20 +153,49 @@ def _batch(env_id: str, rows: int, arguments: dict[str, Any]) -> VectorEnv:
     return gym.make_vec(scene.env_id, rows, vectorization_mode="vector_entry_point", **arguments)
 
 
-def _first_episodes(env: VectorEnv, actor: Actor, seeds: list[int], counted: int) -> Scores:
-    """Begin an episode in each row, and run the first `counted` of them to their ends."""
-    count = len(seeds)
-    returns, lengths = np.zeros(count), np.zeros(count, np.int64)
-    success, done = np.zeros(count, np.bool_), np.arange(count) >= counted
-    observations, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
-    begins, reports_success = np.ones(count, np.bool_), False
-    while not done.all():
+def _play(env: VectorEnv, actor: Actor, seeds: list[int]) -> Scores:
+    """Run one episode for each seed, as many at a time as there are rows.
+
+    A row whose episode has ended waits until enough others do, and then begins the next one.
+    """
+    rows, total = env.num_envs, len(seeds)
+    returns, lengths = np.zeros(total), np.zeros(total, np.int64)
+    success, reports_success = np.zeros(total, np.bool_), False
+    episodes = np.full(rows, WAITING)
+    begun, observations = 0, {}
+    while begun < total or (episodes != WAITING).any():
+        begins = _rows_to_begin(episodes, total - begun)
+        if begins.any():
+            numbers = np.arange(begun, begun + begins.sum())
+            episodes[begins] = numbers
+            begun += len(numbers)
+            observations = _begin(env, begins, [seeds[number] for number in numbers])
         observations, reward, terminated, truncated, info = env.step(actor(observations, begins))
-        begins = np.zeros(count, np.bool_)
-        returns += np.where(done, 0.0, reward)
-        lengths += ~done
+        active = np.flatnonzero(episodes != WAITING)
+        running = episodes[active]
+        returns[running] += np.asarray(reward)[active]
+        lengths[running] += 1
         reports_success |= "is_success" in info
-        success |= np.asarray(info.get("is_success", False), np.bool_) & ~done
-        done |= terminated | truncated
-    known = success[:counted] if reports_success else None
-    return Scores(returns[:counted], known, lengths[:counted])
+        succeeded = np.broadcast_to(np.asarray(info.get("is_success", False), np.bool_), rows)
+        success[running] |= succeeded[active]
+        episodes[terminated | truncated] = WAITING
+    return Scores(returns, success if reports_success else None, lengths)
+
+
+def _rows_to_begin(episodes: NDArray[np.int64], left: int) -> NDArray[np.bool_]:
+    """Choose the (N,) rows in which new episodes begin, if `left` are left: all that wait, once
+    they are enough or nothing else is running."""
+    waits = episodes == WAITING
+    if waits.all() or waits.sum() >= min(left, ENOUGH * len(waits)):
+        return waits & (np.cumsum(waits) <= left)
+    return np.zeros_like(waits)
+
+
+def _begin(env: VectorEnv, begins: NDArray[np.bool_], seeds: Sequence[int]) -> dict[str, Any]:
+    """Begin episodes in the rows of a mask; return the observations of all rows."""
+    if begins.all():
+        return env.reset(seed=list(seeds))[0]  # type: ignore[arg-type]
+    of_rows: list[int | None] = [None] * len(begins)
+    for row, seed in zip(np.flatnonzero(begins), seeds, strict=True):
+        of_rows[row] = seed
+    return env.reset(seed=of_rows, options={"reset_mask": begins.copy()})[0]  # type: ignore[arg-type]
