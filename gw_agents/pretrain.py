@@ -29,8 +29,8 @@ from gw_agents.devices import resolve_device
 from gw_agents.domains.base import Domain, vague_modalities
 from gw_agents.domains.image import ImageDomain
 from gw_agents.global_workspace import GlobalWorkspace
-from gw_agents.learning.attention import SelectionConfig, failed_latents
-from gw_agents.learning.attention_set import AttentionData, train_attentions
+from gw_agents.learning.attention import SelectionConfig
+from gw_agents.learning.attention_set import AttentionData, encode_scenes, train_attentions
 from gw_agents.learning.decoders import REFINING, refine_decoder
 from gw_agents.learning.distillation import distil_scene
 from gw_agents.learning.domains import batches_from, make_domain, scene_data, train_domain
@@ -38,7 +38,6 @@ from gw_agents.learning.latents import (
     encode_rows,
     scene_captions,
     scene_latents,
-    scene_observations,
 )
 from gw_agents.learning.loop import FitConfig
 from gw_agents.learning.recipes import Recipe, Student
@@ -55,9 +54,7 @@ from gw_agents.workspace.losses import PAIRED_LOSSES
 from gw_agents.workspace.model import GWConfig, Workspace
 from gw_agents.workspace.objective import Latents, preset_called
 from gw_envs.assets import asset_path
-from gw_envs.corruption import KINDS
 from gw_envs.errors import InputError, check_whole
-from gw_envs.labels import labels
 from gw_envs.observation import MODALITIES
 
 VALIDATION_SEED = 1_000_003
@@ -272,11 +269,10 @@ class PretrainAttention(DataSource):
         if self.scene is not None and not folder.exists():
             take_shipped(folder, self.scene, ("workspace", *MODALITIES))
         gw = GlobalWorkspace.from_pretrained(folder, self.folders.device, attention=False)
-        data = self._encode if self.scene is None else self._encode_scenes
         found = train_attentions(
             gw.workspace,
-            data(gw, "train"),
-            data(gw, "validation"),
+            self._encode(gw, "train"),
+            self._encode(gw, "validation"),
             seed=self.seed,
             config=self.selection,
             label=f"{self.name} attention",
@@ -290,20 +286,11 @@ class PretrainAttention(DataSource):
         save_attentions(folder, found.modules, found.best, self.name, **about)
         print(f"written: {folder}; the best attention is {found.best}")
 
-    def _encode_scenes(self, gw: GlobalWorkspace, split: str) -> AttentionData:
-        """Encode scenes of a split, with their classes, and as failing sensors show them."""
-        assert self.scene is not None
-        count, severity = self.scenes, (0.0, 1.0)
-        if split == "validation":
-            count, severity = self.scenes // 2, (1.0, 1.0)
-        observations = scene_observations(self.scene, split, self.seed, count, gw.modalities)
-        kinds = {name: list(KINDS[name]) for name in gw.modalities}
-        failures = failed_latents(gw.domain_modules, observations, kinds, self.seed, severity)
-        classes = torch.from_numpy(labels(self.scene, observations["attributes"])).to(gw.device)
-        return AttentionData(encode_rows(gw.domain_modules, observations), classes, failures)
-
     def _encode(self, gw: GlobalWorkspace, split: str) -> AttentionData:
-        """Encode samples of --env."""
+        """Encode scenes of a split, or samples of --env."""
+        if self.scene is not None:
+            scenes = self.scenes if split == "train" else self.scenes // 2
+            return encode_scenes(gw.domain_modules, self.scene, split, self.seed, scenes)
         count, seed = self.samples, self.seed
         if split == "validation":
             count, seed = self.samples // 2, self.seed + VALIDATION_SEED

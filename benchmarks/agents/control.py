@@ -1,53 +1,37 @@
 """Agents that act on the workspace, and on other modalities than in training; described in
 `benchmarks/control.py`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from benchmarks.agents.reports import figures, quoted, tables
+from benchmarks.agents.pictures import figures
+from benchmarks.agents.reports import quoted, tables
 from benchmarks.agents.rows import rows
 from benchmarks.agents.scores import (
     FAILURES,
     MODALITY_SETS,
+    TESTS,
     WORKSPACES,
     AgentScores,
     ReferenceScores,
     Situation,
     TrainedAgent,
 )
-from benchmarks.agents.weights import TrainedAttention, TrainedWorkspace, Weights, given_weights
+from benchmarks.agents.sizes import SIZES, Choice, Size
+from benchmarks.agents.weights import (
+    GivenWeights,
+    TrainedAttention,
+    TrainedWorkspace,
+    TunedWorkspace,
+    Weights,
+    given_weights,
+)
 from benchmarks.harness import benchmark
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.cells import Cell
 from gw_envs.errors import InputError, check_whole
 from gw_envs.observation import MODALITIES
-
-ATTENTIONS = (None, "best")
-"""The fusions that are compared while a sensor fails."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much a preset does."""
-
-    seeds: Mapping[str, int]
-    """Agents of each encoder."""
-    steps: Mapping[str, int]
-    """Environment steps of training, by scene."""
-    episodes: int
-    """Held-out episodes of each test."""
-
-
-SIZES = {
-    "quick": Size({"gw": 1}, {"simple_shapes": 60_000, "factory": 60_000}, 100),
-    "full": Size(
-        {"gw": 5, "contrastive": 5, "unimodal": 3, "concatenation": 3, "raw": 3},
-        {"simple_shapes": 200_000, "factory": 60_000},
-        500,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -62,9 +46,10 @@ class Arguments(benchmark.Arguments):
     """Modalities that agents are trained on: image, attributes, language, all."""
     seeds: int | None = None
     """At most this many agents of each kind; the preset's number by default."""
-    workspaces: Literal["shipped", "per_seed"] = "shipped"
-    """Let all agents read one workspace (`gw` reads the one in the folder of weights), or train a
-    workspace with seed i for agent i."""
+    workspaces: Choice | None = None
+    """Let all agents of an encoder read one workspace (`gw` reads the shipped one, or that in the
+    folder of weights), or train a workspace with seed i for agent i. The preset's way by default:
+    `quick` reads the shipped one, `full` trains one for each seed."""
 
     def check(self) -> None:
         """Raise InputError for unknown names, and if there is nothing to train."""
@@ -95,10 +80,12 @@ class Arguments(benchmark.Arguments):
         domains = given_weights(self.place, scene, MODALITIES)
         if encoder not in WORKSPACES:
             return domains
-        if encoder == "gw" and self.workspaces == "shipped":
+        is_shipped = (self.workspaces or self.size.workspaces) == "shipped"
+        if encoder == "gw" and is_shipped:
             return given_weights(self.place, scene, (*MODALITIES, "workspace"))
-        own = seed if self.workspaces == "per_seed" else 0
-        return TrainedWorkspace(scene, domains, WORKSPACES[encoder], own)
+        kind, own = WORKSPACES[encoder], 0 if is_shipped else seed
+        trained = TrainedWorkspace(scene, domains, kind.losses, own, kind.fusion)
+        return TunedWorkspace(scene, trained) if kind.is_tuned else trained
 
     @property
     def seeds_of(self) -> dict[str, int]:
@@ -115,15 +102,14 @@ class Arguments(benchmark.Arguments):
         pairs = product(self.seeds_of, self.sources)
         return [(encoder, source) for encoder, source in pairs if can_learn_from(encoder, source)]
 
-    def agents(self, scene: str) -> list[TrainedAgent]:
-        """List the agents of a scene, seed by seed."""
+    def agents(self, scene: str, seed: int) -> list[TrainedAgent]:
+        """List the agents of a scene that have a seed."""
         counts, steps = self.seeds_of, self.size.steps[scene]
         listed = []
-        for seed in range(max(counts.values())):
-            for encoder, source in self.kinds:
-                if seed < counts[encoder]:
-                    weights, observed = self.weights_of(scene, encoder, seed), MODALITY_SETS[source]
-                    listed.append(TrainedAgent(scene, encoder, observed, seed, steps, weights))
+        for encoder, source in self.kinds:
+            if seed < counts[encoder]:
+                weights, observed = self.weights_of(scene, encoder, seed), MODALITY_SETS[source]
+                listed.append(TrainedAgent(scene, encoder, observed, seed, steps, weights))
         return listed
 
     def scores(self, agent: TrainedAgent) -> list[AgentScores]:
@@ -137,10 +123,11 @@ class Arguments(benchmark.Arguments):
             listed.append(AgentScores(agent.scene, agent, situation, episodes, attention))
         return listed
 
-    def _attention(self, agent: TrainedAgent) -> Any:
+    def _attention(self, agent: TrainedAgent) -> GivenWeights | TrainedAttention:
         """Return the attention modules that belong to the workspace of an agent."""
-        if isinstance(agent.weights, TrainedWorkspace):
-            return TrainedAttention(agent.scene, agent.weights, agent.weights.seed)
+        weights = agent.weights
+        if isinstance(weights, TrainedWorkspace | TunedWorkspace):
+            return TrainedAttention(agent.scene, weights, weights.seed)
         return given_weights(self.place, agent.scene, ("attention",))
 
 
@@ -148,6 +135,8 @@ def can_learn_from(encoder: str, source: str) -> bool:
     """Tell whether agents with an encoder are trained on a set of modalities."""
     if encoder == "concatenation":
         return source == "all"
+    if encoder == "gw_even":  # one modality in training shows nothing of fusion; captions are vague
+        return source != "language"
     return encoder != "unimodal" or source != "all"
 
 
@@ -155,31 +144,41 @@ def situations(encoder: str, observed: tuple[str, ...]) -> list[Situation]:
     """List the situations an agent is tested in: everything that its policy can read.
 
     Workspace vectors can come from any modality; latents side by side from any of those joined.
-    Agents on the shipped kind of workspace that learned from all modalities are also tested while
-    one of them fails or is missing.
+    Agents on a workspace that learned from all modalities are also tested while one of them fails
+    or is missing.
     """
     sees_all = observed == MODALITIES
     if encoder not in WORKSPACES and not (encoder == "concatenation" and sees_all):
         return [Situation(observed)]
-    listed = [Situation(modalities) for modalities in MODALITY_SETS.values()]
-    if encoder == "gw" and sees_all:
-        for failure, attention in product(FAILURES, ATTENTIONS):
-            listed.append(Situation(observed, failure, attention))
-        for missing, attention in product(MODALITIES, ATTENTIONS):
-            rest = tuple(name for name in MODALITIES if name != missing)
-            listed.append(Situation(rest, attention=attention))
-    return listed
+    listed = [Situation(modalities) for modalities in TESTS.values()]
+    if encoder in WORKSPACES and sees_all:
+        for attention in WORKSPACES[encoder].attentions:
+            listed.append(Situation(observed, attention=attention))
+            listed += [Situation(observed, failure, attention) for failure in FAILURES]
+            listed += [Situation(rest, attention=attention) for rest in one_missing()]
+    return list(dict.fromkeys(listed))
+
+
+def one_missing() -> list[tuple[str, ...]]:
+    """List the sets of modalities without one of them."""
+    return [tuple(name for name in MODALITIES if name != missing) for missing in MODALITIES]
 
 
 def cells(arguments: Arguments) -> list[Cell]:
-    """List the reference policies, the agents and their tests."""
+    """List the reference policies, the weights that are tuned, the agents and their tests.
+
+    They are listed seed by seed, so that an interrupted run has trained whole seeds.
+    """
     listed: list[Cell] = []
-    for scene in arguments.scenes:
-        for actor in ("random", "expert"):
-            listed.append(ReferenceScores(scene, actor, arguments.size.episodes))
-        for agent in arguments.agents(scene):
-            listed += [agent, *arguments.scores(agent)]
-    return listed
+    for scene, actor in product(arguments.scenes, ("random", "expert")):
+        listed.append(ReferenceScores(scene, actor, arguments.size.episodes))
+    for seed in range(max(arguments.seeds_of.values())):
+        for scene in arguments.scenes:
+            for agent in arguments.agents(scene, seed):
+                if isinstance(agent.weights, TunedWorkspace):
+                    listed.append(agent.weights)
+                listed += [agent, *arguments.scores(agent)]
+    return list(dict.fromkeys(listed))
 
 
 CONTROL = Benchmark(

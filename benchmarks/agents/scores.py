@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.agents.weights import GivenWeights, TrainedAttention, TrainedWorkspace, Weights
+from benchmarks.agents.weights import GivenWeights, TrainedAttention, Weights
 from benchmarks.harness.cells import Cell, Place, TrainingCell
 from gw_agents.acting.agent import Agent
 from gw_agents.acting.evaluation import evaluate, run_episodes
@@ -41,7 +41,15 @@ MODALITY_SETS = {
     "language": ("language",),
     "all": MODALITIES,
 }
-"""What agents observe, in training and in tests."""
+"""What agents observe in training."""
+TESTS = {
+    "image": ("image",),
+    "attributes": ("attributes",),
+    "language": ("language",),
+    "image+language": ("image", "language"),
+    "all": MODALITIES,
+}
+"""What every agent observes in tests, if its policy can read it."""
 FAILURES = (
     Failure("noise", (("image", "noise"), ("attributes", "noise"), ("language", "replaced"))),
     Failure("loss", (("image", "blackout"), ("attributes", "dropped"), ("language", "empty"))),
@@ -49,8 +57,28 @@ FAILURES = (
     Failure("other_scene", tuple((name, "other_scene") for name in MODALITIES)),
 )
 """Failures of one of three sensors, a different one in each episode, for its whole length."""
-WORKSPACES = {"gw": "broad+cont", "contrastive": "cont"}
-"""The encoders whose vectors can come from any modality, and the losses of their workspace."""
+
+
+@dataclass(frozen=True)
+class WorkspaceKind:
+    """A kind of workspace whose vectors agents read."""
+
+    losses: str
+    """Name of the preset of its losses."""
+    fusion: Literal["even", "precision"] = "precision"
+    """Whether its fusion has precisions."""
+    is_tuned: bool = False
+    """Whether the fusion has fixed weights, tuned on validation scenes."""
+    attentions: tuple[str | None, ...] = (None, "best")
+    """The attentions that fuse while a sensor fails; None for the fusion of training."""
+
+
+WORKSPACES = {
+    "gw": WorkspaceKind("broad+cont"),
+    "gw_even": WorkspaceKind("broad+cont", fusion="even", attentions=(None,)),
+    "contrastive": WorkspaceKind("cont", is_tuned=True),
+}
+"""The encoders whose vectors can come from any modality."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +100,7 @@ class TrainedAgent(TrainingCell):
 
     def needs(self) -> tuple[Cell, ...]:
         """Return the training of the workspace, if it is trained for this benchmark."""
-        return (self.weights,) if isinstance(self.weights, TrainedWorkspace) else ()
+        return (self.weights,) if isinstance(self.weights, Cell) else ()
 
     def folder(self, place: Place) -> Path:
         """Return the folder of the run."""
@@ -92,7 +120,7 @@ class TrainedAgent(TrainingCell):
         folder = None
         if self.weights is not None and not is_shipped:
             folder = str(self.weights.folder(self.scene, place))
-        policy_input: Any = "gw" if self.encoder == "contrastive" else self.encoder
+        policy_input: Any = "gw" if self.encoder in WORKSPACES else self.encoder
         spec = AgentSpec(SCENES[self.scene].env_id, self.observed, policy_input, weights=folder)
         return TrainConfig(spec, seed=self.seed, steps=self.steps, out=self.folder(place))
 

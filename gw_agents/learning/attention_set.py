@@ -1,6 +1,6 @@
 """Train the attention modules that a workspace comes with, and tell which is best."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gw_agents.domains.base import Domain
 from gw_agents.learning.attention import (
     Damage,
     Latents,
@@ -15,14 +16,18 @@ from gw_agents.learning.attention import (
     SelectionConfig,
     classification_loss,
     every_subset,
+    failed_latents,
     restoration_loss,
     train_attention,
     train_classifier,
 )
+from gw_agents.learning.latents import encode_rows, scene_observations
 from gw_agents.workspace.attention import PRESETS, UNTRAINED, Attention
 from gw_agents.workspace.latent_noise import corrupt
 from gw_agents.workspace.model import Workspace
+from gw_envs.corruption import KINDS
 from gw_envs.errors import InputError, check_choice
+from gw_envs.labels import labels
 
 ON_CLASSES = ("one_step", "two_step")
 """The modules trained as published: to keep a classifier right under noise on one modality."""
@@ -42,6 +47,27 @@ class AttentionData:
     """(N,) class indices, if the scenes have classes."""
     failures: Latents | None = None
     """{modality: (K, N, L_d)} latents of the same scenes as K failing sensors show them, if any."""
+
+
+def encode_scenes(
+    domains: Mapping[str, Domain], scene: str, split: str, seed: int, count: int
+) -> AttentionData:
+    """Encode scenes of a split, with their classes, and as failing sensors show them.
+
+    Args:
+        domains: frozen domain modules by modality.
+        scene: which scene.
+        split: "train", where failures have any severity, or another split, where they are complete.
+        seed: which scenes of the split, and what happens to the sensors.
+        count: how many.
+    """
+    severity = (0.0, 1.0) if split == "train" else (1.0, 1.0)
+    observations = scene_observations(scene, split, seed, count, tuple(domains))
+    kinds = {name: list(KINDS[name]) for name in domains}
+    failures = failed_latents(domains, observations, kinds, seed, severity)
+    device = next(iter(domains.values())).latent_mean.device
+    classes = torch.from_numpy(labels(scene, observations["attributes"])).to(device)
+    return AttentionData(encode_rows(domains, observations), classes, failures)
 
 
 @dataclass(frozen=True)
