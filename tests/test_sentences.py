@@ -87,3 +87,19 @@ def test_other_sentences_are_refused_in_one_sentence(sentence, message):
 def test_sentences_where_nothing_reads_text(observation, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         read_observation(domains("image", "attributes"), observation)
+
+
+@pytest.mark.parametrize("as_array", [list, np.array])
+def test_sentences_are_not_read_where_they_are_absent(as_array):
+    domain = LanguageDomain(len(VOCABULARY))
+    domain.scene = "factory"
+    caption = "A red table at the top, pointing north."
+    rows = {"language": as_array([caption, "", "nonsense"])}
+    reading = read_observation({"language": domain}, rows, {"language": [True, False, False]})
+    assert reading.absent[:, 0].tolist() == [False, True, True]
+    assert VOCABULARY.decode_rows(reading.tensors["language"].numpy()) == [caption, "", ""]
+    single = read_observation({"language": domain}, {"language": ""}, {"language": False})
+    assert single.single
+    assert single.absent.all()
+    with pytest.raises(InputError, match="empty"):
+        read_observation({"language": domain}, rows, {"language": [True, False]})

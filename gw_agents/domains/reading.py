@@ -86,12 +86,15 @@ def read_observation(
     """
     check_choice("on_nan", on_nan, ("refuse", "ignore"))
     names = _names_of(observation, domains)
-    arrays = {name: _read_one(domains[name], observation[name], name) for name in names}
+    if present is None and "present" not in domains:
+        present = observation.get("present")
+    masks = present if isinstance(present, Mapping) else {}
+    arrays = {}
+    for name in names:
+        arrays[name] = _read_one(domains[name], observation[name], name, masks.get(name, True))
     single, count = _batch_size(domains, arrays)
     if single:
         arrays = {name: array[None] for name, array in arrays.items()}
-    if present is None and "present" not in domains:
-        present = observation.get("present")
     absent = {} if present is None else _not_present(present, names, domains, single, count)
     if on_nan == "ignore":
         absent = _with_failed(absent, arrays)
@@ -123,10 +126,20 @@ def _names_of(observation: Any, domains: Mapping[str, Domain]) -> list[str]:
     return names
 
 
-def _read_one(domain: Domain, value: Any, name: str) -> NDArray:
+def _read_one(domain: Domain, value: Any, name: str, present: Any) -> NDArray:
     """Return the observation or batch under the key `name` as an array; InputError if it is text,
-    and the domain module reads none."""
-    array = domain.as_array(value, name)
+    and the domain module reads none. Text is not read where `present` is false."""
+    mask, single = np.asarray(present), isinstance(value, str)
+    texts = [value] if single else value
+    partial = mask.dtype == bool and not mask.all() and _are_texts(texts)
+    if partial and mask.shape in ((), (len(texts),)):
+        chosen = np.broadcast_to(mask, len(texts))
+        rows = domain.as_array(np.asarray(texts, str)[chosen], name)
+        array = np.zeros((len(texts), *rows.shape[1:]), rows.dtype)
+        array[chosen] = rows
+        array = array[0] if single else array
+    else:
+        array = domain.as_array(value, name)
     if array.dtype.kind in "SU" and not np.issubdtype(array.dtype, domain.accepts):
         first = next(iter(array.reshape(-1).tolist()), "")
         raise InputError(
@@ -134,6 +147,13 @@ def _read_one(domain: Domain, value: Any, name: str) -> NDArray:
             f" {domain.dtype.__name__} of shape {domain.shape}, and no text"
         )
     return array
+
+
+def _are_texts(value: Any) -> bool:
+    """Tell whether an observation is a batch of texts."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "U" and value.ndim == 1
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
 def _batch_size(domains: Mapping[str, Domain], arrays: Mapping[str, NDArray]) -> tuple[bool, int]:
