@@ -1,13 +1,14 @@
 """The rows and aims of the control benchmark, from made-up results."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from benchmarks.agents import aims
 from benchmarks.agents.aims import AIMS, MET, MISSED, WITHIN, count_outcomes, judge, list_missed
 from benchmarks.agents.control import situations
-from benchmarks.agents.reports import tables
+from benchmarks.agents.reports import FAILURE_NAMES, tables
 from benchmarks.agents.rows import rows, steps_to
 from benchmarks.agents.scores import (
     MODALITY_SETS,
@@ -19,7 +20,6 @@ from benchmarks.agents.scores import (
 )
 from benchmarks.agents.weights import GivenWeights, TrainedWorkspace, TunedWorkspace
 from benchmarks.harness.rows import Row, find_row
-from gw_envs.observation import MODALITIES
 
 SCENE = "simple_shapes"
 DOMAINS = GivenWeights("0123")
@@ -205,7 +205,8 @@ def test_tables_hold_a_line_for_every_kind_of_agent(measured, monkeypatch):
     shown = {table.title.split(",")[0]: table for table in tables(measured)}
     assert len(shown["Success in held-out episodes"].lines) == 2 * len(MODALITY_SETS)
     failing = shown["Success while one of three sensors fails"].lines
-    assert len(failing) == 2 * (4 + len(MODALITIES) + 1)
+    assert [line[1:3] for line in failing] == list(product(("gw", "contrastive"), FAILURE_NAMES))
+    assert all(line[4] for line in failing)  # with attention
     (weights,) = shown["Fixed weights of the contrastive workspace"].lines
     assert weights[1] == "50.0% (50.0% to 50.0%)"
     assert [table for table in tables([]) if table.lines] == []

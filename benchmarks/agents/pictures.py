@@ -60,5 +60,6 @@ def _draw_grid(panel: Any, tests: Mapping[Group, Mapping[Situation, Sequence[Sco
                 grid[line, column] = success
                 panel.text(column, line, f"{success:.0%}", ha="center", va="center", fontsize=8)
     panel.imshow(grid, vmin=0, vmax=1, cmap="viridis", alpha=0.6, aspect="auto")
-    panel.set_xticks(range(len(TESTS)), ON, fontsize=7)
+    names = [name.replace("+", "\n+ ") for name in ON]
+    panel.set_xticks(range(len(TESTS)), names, fontsize=7)
     panel.set_yticks(range(len(tests)), [f"from {group.source}" for group in tests], fontsize=7)

@@ -14,6 +14,12 @@ from gw_envs.scenes import SCENES
 
 KIND = ("scene", "encoder", "trained on")
 """Headers of the columns that name a kind of agent."""
+FAILURE_NAMES = (
+    "nothing",
+    *(failure.name.replace("_", " ") for failure in FAILURES),
+    *(f"no {missing}" for missing in MODALITIES),
+)
+"""Lines of the table of failing sensors."""
 FAILURE_METRICS = {
     "success": "success",
     "success_kept": "of the clean success",
@@ -76,19 +82,29 @@ def failure_table(rows: Sequence[Row]) -> Table:
     failing: dict[tuple[str, str, str], dict[tuple[str, str], str]] = {}
     for row in by_scene(rows):
         if row.metric in FAILURE_METRICS and "failure" in row.condition:
-            missing = row.condition.get("missing")
-            name = f"no {missing}" if missing else row.condition["failure"].replace("_", " ")
+            name = failure_name(row)
             line = failing.setdefault((row.scene, row.condition["encoder"], name), {})
             line[row.metric, row.condition["attention"]] = row.interval
     lines = []
-    for names, texts in failing.items():
-        lines.append((*names, *(texts.get(column, "") for column in columns)))
+    kinds = list(dict.fromkeys(names[:2] for names in failing))
+    for kind, name in product(kinds, FAILURE_NAMES):
+        texts = failing.get((*kind, name), {})
+        if texts:
+            lines.append((*kind, name, *(texts.get(column, "") for column in columns)))
     headers = ["scene", "encoder", "failure"]
     for metric, attention in columns:
         fused = "" if attention == "none" else ", attention"
         headers.append(f"{FAILURE_METRICS[metric]}{fused}")
     title = "Success while one of three sensors fails, of agents trained on all of them"
     return Table(title, tuple(headers), lines)
+
+
+def failure_name(row: Row) -> str:
+    """Return the one of `FAILURE_NAMES` that a row is about."""
+    missing, failure = row.condition.get("missing"), row.condition["failure"]
+    if missing:
+        return f"no {missing}"
+    return "nothing" if failure == "none" else str(failure).replace("_", " ")
 
 
 def weight_table(rows: Sequence[Row]) -> Table:
