@@ -139,7 +139,7 @@ class PretrainWorkspace(ModalitySource):
     """How many of the scenes or samples are matched; all by default."""
     fusion: Literal["even", "precision"] = "precision"
     """Whether each modality has a learned precision for each component of z, or all count alike."""
-    steps: int = 12_000
+    steps: int = 20_000
     """Optimizer steps."""
     refine: int = REFINING.steps
     """Further steps in which the decoder of language alone learns to say plain captions of a scene

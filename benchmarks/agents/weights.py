@@ -69,7 +69,7 @@ class TrainedWorkspace(TrainingCell):
     """Width of the hidden layers of encoders and decoders."""
     scenes: int = 100_000
     """Matched scenes to learn from."""
-    steps: int = 12_000
+    steps: int = 20_000
     """Optimizer steps."""
 
     def folder(self, scene: str, place: Place) -> Path:
