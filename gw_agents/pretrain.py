@@ -141,13 +141,18 @@ class PretrainWorkspace(ModalitySource):
     """Whether each modality has a learned precision for each component of z, or all count alike."""
     steps: int = 20_000
     """Optimizer steps."""
-    refine: int = REFINING.steps
+    refine: int | None = None
     """Further steps in which the decoder of language alone learns to say plain captions of a scene
-    of ours; 0 for none."""
+    of ours; 0 for none, and 3 for every 10 of --steps by default."""
     seed: int = 0
     """Seed of weights and batches, and of the episodes of --env."""
     folders: tyro.conf.OmitArgPrefixes[Folders] = field(default_factory=Folders)
     """Where to read and write."""
+
+    @property
+    def refining(self) -> int:
+        """Steps in which the decoder of language learns on."""
+        return 3 * self.steps // 10 if self.refine is None else self.refine
 
     @property
     def total(self) -> int:
@@ -161,7 +166,8 @@ class PretrainWorkspace(ModalitySource):
         for name in ("width", "hidden", "steps"):
             check_whole(f"--{name}", getattr(self, name), 1)
         check_whole("--scenes", self.scenes, 2)
-        check_whole("--refine", self.refine)
+        if self.refine is not None:
+            check_whole("--refine", self.refine)
         check_whole("--seed", self.seed)
         if self.pairs is not None:
             least = 1 if PAIRED_LOSSES & losses.keys() else 0
@@ -190,7 +196,7 @@ class PretrainWorkspace(ModalitySource):
         self._refine(workspace, domains, latents, plan, run)
         about = {"seed": self.seed, "pairs": len(pairs), "steps": self.steps}
         if self.scene is not None:
-            about["refined"] = self.refine
+            about["refined"] = self.refining
         save_workspace(folder, workspace, self.name, losses=plan.losses, **about)
         print(f"written: {folder}, for GlobalWorkspace.from_pretrained({str(folder)!r})")
 
@@ -212,7 +218,7 @@ class PretrainWorkspace(ModalitySource):
         run: str,
     ) -> None:
         """Teach the decoder of language to say plain captions, with --scene and --refine."""
-        if self.scene is None or "language" not in domains or not self.refine:
+        if self.scene is None or "language" not in domains or not self.refining:
             return
         captions = scene_captions(self.scene, "train", self.seed, self.total)
         matched = slice(self.total if self.pairs is None else self.pairs)
@@ -222,7 +228,7 @@ class PretrainWorkspace(ModalitySource):
             domains["language"],
             {name: rows[matched] for name, rows in latents.items()},
             torch.from_numpy(captions[matched]).to(workspace.log_scale.device),
-            replace(REFINING, steps=self.refine, seed=self.seed, inputs=plan.fit.inputs),
+            replace(REFINING, steps=self.refining, seed=self.seed, inputs=plan.fit.inputs),
             self.folders.runs / f"{run}-refined",
             f"{self.name} captions",
         )
