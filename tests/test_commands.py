@@ -144,9 +144,9 @@ def test_evaluation_with_failing_sensors_and_another_attention(tmp_path, capsys)
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert len(stored["success"]) == 12
     assert np.mean(stored["success"]) == clean["success"] >= 0.9
-    blind = ("image=noise", "language=replaced")
+    blind = ("attributes=noise", "language=replaced")
     assert evaluated(*blind)["return"] > evaluated(*blind, attention="even")["return"]
-    assert "image + attributes + language, image=noise, language=replaced: success" in (
+    assert "image + attributes + language, attributes=noise, language=replaced: success" in (
         capsys.readouterr().out
     )
 

@@ -25,7 +25,7 @@ SUBSETS = [names for size in (1, 2, 3) for names in combinations(MODALITIES, siz
 def tolerance(attention):
     """Bound the difference of z: logarithms of small errors multiply rounding."""
     by_errors = attention in ("best", "demi_cycle", "agreement", "evidence", "evidence_fused")
-    return 3e-5 if by_errors else 2e-6
+    return 1e-4 if by_errors else 2e-6
 
 
 @pytest.fixture(scope="module", params=list(SCENES))

@@ -11,6 +11,7 @@ import torch
 
 from gw_agents import CheckpointError, GlobalWorkspace, pretrain
 from gw_agents.domains.vector import VectorDomain
+from gw_agents.learning import sources
 from gw_agents.learning.attention import SelectionConfig, make_attention
 from gw_agents.learning.attention_set import AttentionData, train_attentions
 from gw_agents.learning.domains import DomainData, train_domain
@@ -120,8 +121,9 @@ def test_bad_arguments_are_refused_before_any_work(arguments, message, monkeypat
     def work(*arguments, **named):
         raise AssertionError("work has begun")
 
-    for name in ("scene_latents", "encode_rows", "random_observations", "take_shipped"):
+    for name in ("scene_latents", "encode_rows", "take_shipped"):
         monkeypatch.setattr(pretrain, name, work)
+    monkeypatch.setattr(sources, "random_observations", work)
     folders = ["--weights", str(tmp_path / "weights"), "--runs", str(tmp_path / "runs")]
     monkeypatch.setattr("sys.argv", ["pretrain", *arguments.split(), *folders])
     with pytest.raises(SystemExit, match=message):

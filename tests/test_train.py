@@ -210,10 +210,10 @@ def test_moments(saved):
     assert moments[0].rewards == ()
     assert moments[-1].outcome in ("success", "not reached")
     assert len(moments) == len(moments[-1].rewards) + 1
-    assert set(moments[0].weights) == {"image", "language"}
-    assert sum(moments[0].weights.values()) == pytest.approx(1.0)
+    assert set(moments[0].shares) == {"image", "language"}
+    assert sum(moments[0].shares.values()) == pytest.approx(1.0)
     again = list(play(agent, 1, agent.represent(("attributes",)), size=96))
-    assert again[0].weights == {"attributes": pytest.approx(1.0)}
+    assert again[0].shares == {"attributes": pytest.approx(1.0)}
     assert np.array_equal(again[0].frame, moments[0].frame)
 
 
