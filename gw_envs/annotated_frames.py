@@ -14,12 +14,16 @@ _SMALL, _TINY = 0.28, 0.18
 """Font scales: one that reads well, and the smallest readable one, for small frames."""
 
 
-def with_caption(frame: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
-    """Return a copy of an (S, S, 3) frame with the whole caption on a dark strip at its foot."""
+def with_caption(frame: NDArray[np.uint8], *captions: str) -> NDArray[np.uint8]:
+    """Return a copy of an (S, S, 3) frame with whole captions on a dark strip at its foot.
+
+    Each caption begins a line.
+    """
     cv2, side = opencv(), len(frame)
     margin = max(2, side // 80)
     for scale in (max(_SMALL, side / 1100), _TINY):
-        lines = wrapped(caption, partial(_fits, width=side - 2 * margin, scale=scale))
+        fits = partial(_fits, width=side - 2 * margin, scale=scale)
+        lines = [line for caption in captions for line in wrapped(caption, fits)]
         line_height = round(1.4 * _text_size("n", scale)[1])
         strip = line_height * len(lines) + 2 * margin
         if strip <= side / 2:

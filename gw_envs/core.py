@@ -4,9 +4,8 @@ A core holds N scenes as arrays, moves them and observes them. The adapters own 
 generators and decide when to reset, so that single and vector environments agree to the bit.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -21,17 +20,15 @@ from gw_envs.errors import (
     describe,
     is_whole,
 )
-from gw_envs.goal_task import ACTIONS, UNIT_ACTIONS, Distances, Task
+from gw_envs.goal_draws import begin_goals
+from gw_envs.goal_task import ACTIONS, Standing
+from gw_envs.goals import Goals
 from gw_envs.language import VOCABULARY, tokens
 from gw_envs.observation import MODALITIES, check_modalities, observation_space
-from gw_envs.scenes import Scene, get_scene
+from gw_envs.reading import GivenGoals, read_actions, read_goals, read_state
+from gw_envs.scene_methods import SceneMethods, State
+from gw_envs.scenes import get_scene
 from gw_envs.snapshot import Snapshot
-from gw_envs.state import BatchState, read_values
-
-RANGE_TOLERANCE = 1e-5
-"""Fraction of a field's range by which a user's state may exceed it: attributes are float32."""
-
-State = TypeVar("State", bound=BatchState)
 
 
 class Step(NamedTuple):
@@ -43,17 +40,13 @@ class Step(NamedTuple):
     collided: NDArray[np.bool_]
 
 
-class Core(ABC, Generic[State]):
+class Core(SceneMethods[State]):
     """N scenes side by side: they start episodes by rows, and are moved and observed together."""
-
-    scene: ClassVar[Scene]
-    task: ClassVar[Task]
-    layouts: ClassVar[tuple[str, ...]] = ("fixed",)
-    image_sizes: ClassVar[tuple[int, int]]
-    """Smallest and largest side of an image in pixels."""
 
     state: State | None = None
     """The N scenes; None before the first episodes start and after `close`."""
+    goals: Goals | None = None
+    """Their goals; None as long as there are no scenes, and if episodes have no goals."""
 
     def __init__(
         self,
@@ -64,6 +57,7 @@ class Core(ABC, Generic[State]):
         language: str = "tokens",
         layout: str = "fixed",
         max_episode_steps: int | None = None,
+        goal: str | None = None,
         **unknown: Any,
     ) -> None:
         """Check the arguments and make the spaces; nothing is sampled before an episode starts.
@@ -76,6 +70,8 @@ class Core(ABC, Generic[State]):
             language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
             layout: how landmarks are placed, one of the core's `layouts`.
             max_episode_steps: steps after which an episode is truncated; None for never.
+            goal: the modality in which every episode shows a goal of its own; None for the task's
+                one goal.
             unknown: other keyword arguments, which are refused.
 
         Raises:
@@ -96,78 +92,26 @@ class Core(ABC, Generic[State]):
         self.max_episode_steps = max_episode_steps
         if max_episode_steps is not None:
             self.max_episode_steps = check_whole("max_episode_steps", max_episode_steps, 1)
+        self.goal = None if goal is None else check_choice("goal modality", goal, MODALITIES)
         self.observation_space = observation_space(
             self.scene,
             self.modalities,
             self.image_size,
             self.extra_attributes(),
             self.language,
-            len(VOCABULARY) if "language" in self.modalities else 1,
+            len(VOCABULARY) if "language" in (*self.modalities, self.goal) else 1,
+            self.goal,
         )
         self.action_space: spaces.Space = spaces.Box(-1.0, 1.0, (3,), np.float32)
         if actions == "discrete":
             self.action_space = spaces.Discrete(len(ACTIONS))
         self.elapsed = np.zeros(self.num_envs, np.int64)
-        self._measured: tuple[State, Distances] | None = None
-
-    # Each scene implements these methods.
-
-    @abstractmethod
-    def sample(self, rng: np.random.Generator, count: int = 1) -> State:
-        """Return `count` scenes drawn from `rng`."""
-
-    @abstractmethod
-    def _set_rows(self, rows: NDArray[np.int64], scenes: State) -> None:
-        """Replace `rows` of the state by the rows of `scenes`, at rest."""
-
-    @abstractmethod
-    def _move(
-        self, commands: NDArray[np.float64], rows: NDArray[np.int64] | None
-    ) -> NDArray[np.bool_]:
-        """Move all scenes, or `rows` alone, by (N, 3) commands in [-1, 1].
-
-        Returns:
-            (N,) whether an edge or an obstacle stopped each object.
-        """
-
-    @abstractmethod
-    def images(self, state: State) -> NDArray[np.uint8]:
-        """Draw a batch of states. Returns (N, S, S, 3)."""
-
-    @abstractmethod
-    def attributes(self, state: State) -> NDArray[np.float32]:
-        """Return the (N, A) attribute vectors of a batch of states."""
-
-    @abstractmethod
-    def portrait(self, state: State, size: int) -> NDArray[np.uint8]:
-        """Draw one state, a batch of 1, with its goal for people. Returns (size, size, 3)."""
-
-    def jitter(self, state: State, rng: np.random.Generator) -> State:
-        """Move half of the states off the grid that sampled states lie on, if there is one."""
-        return state
-
-    def check_installed(self) -> None:
-        """Raise MissingPackageError if a package that simulates the scene is missing."""
-
-    def extra_attributes(self) -> int:
-        """Return how many numbers the layout appends to the attribute vector."""
-        return 0
-
-    def check_scenes(self, scenes: State) -> None:
-        """Raise InputError if scenes from the user cannot be simulated."""
-
-    def _contacts(self, row: int) -> Any:
-        """Return the contacts that a row's physics carries over between steps; None if none."""
-        return None
-
-    def _set_contacts(self, row: int, contacts: Any) -> None:
-        """Restore the contacts that `_contacts` returned to a row's physics."""
+        self._measured: tuple[State, Standing] | None = None
+        self._goal_view: NDArray = np.zeros(0)
 
     def close(self) -> None:
         """Drop the scenes and free their simulators; the next episode opens new ones."""
-        self.state = None
-
-    # All scenes share these methods.
+        self.state = self.goals = None
 
     def current(self) -> State:
         """Return the N scenes. Raises ResetNeeded before the first episode and after `close`."""
@@ -184,11 +128,16 @@ class Core(ABC, Generic[State]):
         poses[:, 0], poses[:, 1], poses[:, 2] = state.x, state.y, state.rotation
         return poses
 
-    def _distances(self) -> Distances:
-        """Return how far the scenes are from the goal, computed once for each state."""
+    def standing(self) -> Standing:
+        """Return how far the scenes are from their goals, computed once for each state."""
         state = self.current()
         if self._measured is None or self._measured[0] is not state:
-            self._measured = (state, self.task.distances(self.poses()))
+            poses = self.poses()
+            if self.goals is None:
+                standing = Standing(self.task.distances(poses))
+            else:
+                standing = self.goals.standing(self.task, state, poses)
+            self._measured = (state, standing)
         return self._measured[1]
 
     def start_episodes(
@@ -196,6 +145,7 @@ class Core(ABC, Generic[State]):
         rows: NDArray[np.int64],
         rngs: Sequence[np.random.Generator],
         values: Mapping[str, NDArray] | None = None,
+        given: GivenGoals | None = None,
     ) -> None:
         """Start an episode in each of `rows`, drawn from that row's own generator.
 
@@ -203,18 +153,37 @@ class Core(ABC, Generic[State]):
             rows: K distinct row numbers in rising order; all N rows the first time.
             rngs: K generators.
             values: values that replace the drawn ones, as `read_state` returns them.
+            given: goals that replace the drawn ones, as `read_goals` returns them.
 
         Raises:
-            InputError: the values do not fit the scene that was drawn.
+            InputError: the values do not fit the scene that was drawn, or a goal can't be reached.
         """
         scenes = self.sample_each(rngs)
         if values:
             scenes = scenes.with_values({name: array[rows] for name, array in values.items()})
             self.check_scenes(scenes)
+        goals = None
+        if self.goal is not None:
+            given = None if given is None else given.rows(rows)
+            goals = begin_goals(self, self.goal, scenes, rngs, given)
         if len(rows) < self.num_envs:
             self.current()
         self._set_rows(rows, scenes)
+        if goals is not None:
+            self._set_goals(rows, goals)
         self.elapsed[rows] = 0
+
+    def _set_goals(self, rows: NDArray[np.int64], goals: Goals) -> None:
+        """Replace the goals of `rows` by K goals, and observe these once for the whole episode."""
+        view = goals.tokens
+        if view is None:
+            view = self.observe(goals.scenes, (goals.modality,))[goals.modality]
+        if self.goals is not None and len(rows) < self.num_envs:
+            goals = self.goals.with_rows(rows, goals)
+            views = self._goal_view.copy()
+            views[rows] = view
+            view = views
+        self.goals, self._goal_view = goals, view
 
     def sample_each(self, rngs: Sequence[np.random.Generator]) -> State:
         """Draw one state from each generator. Returns them as a batch."""
@@ -222,32 +191,12 @@ class Core(ABC, Generic[State]):
         return type(states[0]).concatenate(states)
 
     def read_state(self, given: Any) -> dict[str, NDArray]:
-        """Read a full or partial state from the user.
+        """Read a state that the user gives, full or partial; see `gw_envs.reading.read_state`."""
+        return read_state(self.scene, given, self.num_envs)
 
-        Args:
-            given: a state of this scene, a snapshot, or a dict of named values in their own units;
-                one row for all scenes or one for each.
-
-        Returns:
-            {name: (N, ...) array}.
-
-        Raises:
-            InputError: a name is unknown, or a value has a wrong type or shape or is out of range.
-        """
-        given = given.scenes if isinstance(given, Snapshot) else given
-        values = read_values(self.scene.state_type(), given, self.num_envs)
-        for field in self.scene.fields:
-            if field.kind != "linear" or field.name not in values:
-                continue
-            array, slack = values[field.name], RANGE_TOLERANCE * (field.high - field.low)
-            outside = (array < field.low - slack) | (array > field.high + slack)
-            if outside.any():
-                raise InputError(
-                    f"{field.name} of the state is {array[outside][0]:g} {field.unit}: "
-                    f"{self.scene.name} shows {field.low:g} to {field.high:g}"
-                )
-            values[field.name] = np.clip(array, field.low, field.high).astype(array.dtype)
-        return values
+    def read_goals(self, given: Any) -> GivenGoals:
+        """Read goals that the user gives; see `gw_envs.reading.read_goals`."""
+        return read_goals(self.scene, self.goal, given, self.num_envs)
 
     def set_values(self, values: Mapping[str, NDArray]) -> None:
         """Overwrite parts of the running scenes with values that `read_state` returned.
@@ -268,58 +217,43 @@ class Core(ABC, Generic[State]):
             done.copy(),
             [rng.bit_generator.state for rng in generators],
             [self._contacts(row) for row in range(self.num_envs)],
+            self.goals,
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Return to a snapshot of N scenes; InputError if it is of another scene or layout."""
+        """Return to a snapshot of N scenes.
+
+        Raises InputError if it is of another scene, layout or goal modality.
+        """
         kind = self.scene.state_type()
         if not isinstance(snapshot.scenes, kind):
             raise InputError(
                 f"the snapshot holds a {type(snapshot.scenes).__name__}: "
                 f"these environments take a {kind.__name__}"
             )
+        if snapshot.goal != self.goal:
+            raise InputError(
+                f"the snapshot is of an environment with goal={snapshot.goal!r}: "
+                f"these environments have goal={self.goal!r}"
+            )
         self.check_scenes(snapshot.scenes)
         rows = np.arange(self.num_envs)
         self._set_rows(rows, snapshot.scenes.copy())
+        if snapshot.goals is not None:
+            self._set_goals(rows, snapshot.goals)
         for row, contacts in enumerate(snapshot.contacts):
             self._set_contacts(row, contacts)
         self.elapsed = snapshot.elapsed.copy()
 
-    def commands(self, actions: Any) -> NDArray[np.float64]:
-        """Convert (N,) discrete or (N, 3) continuous actions to (N, 3) fractions of full speed.
-
-        Raises InputError if their number is wrong or one of them is invalid.
-        """
-        try:
-            array = np.asarray(actions)
-        except ValueError as error:
-            raise InputError("the actions have different shapes: give one for each row") from error
-        if self.actions == "discrete":
-            if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
-                raise InputError(
-                    f"actions are {describe(array)}: give {self.num_envs} whole number(s) in 0..5"
-                )
-            wrong = (array < 0) | (array >= len(ACTIONS))
-            if np.count_nonzero(wrong):
-                raise InputError(f"action {array[wrong][0]} is not one of 0..5")
-            return UNIT_ACTIONS.take(array, axis=0)
-        if array.shape != (self.num_envs, 3) or array.dtype.kind not in "iuf":
-            raise InputError(
-                f"actions are {describe(array)}: give {self.num_envs} x 3 numbers in [-1, 1]"
-            )
-        if not np.abs(array).max() <= 1.0 + 1e-6:  # `not <=` refuses NaN too
-            raise InputError("a continuous action has an entry that is NaN or outside [-1, 1]")
-        return np.clip(array.astype(np.float64), -1.0, 1.0)
-
     def step(self, actions: Any, rows: NDArray[np.int64] | None = None) -> Step:
         """Move every scene, or only `rows`; the outcomes of the other rows are meaningless."""
         self.current()
-        commands = self.commands(actions)
-        before = self._distances()
+        commands = read_actions(self.actions, actions, self.num_envs)
+        before = self.standing()
         collided = self._move(commands, rows)
-        after = self._distances()
+        after = self.standing()
         self.elapsed += 1
-        reward, success = self.task.outcomes(before, after)
+        reward, success = self.task.outcomes(before.distances, after.distances, after.success)
         late = self.elapsed >= (self.max_episode_steps or np.inf)
         return Step(reward, success, late, collided)
 
@@ -335,6 +269,17 @@ class Core(ABC, Generic[State]):
         wanted = self.modalities if modalities is None else check_modalities(modalities)
         observers = {"image": self.images, "attributes": self.attributes, "language": tokens}
         return {modality: observers[modality](state) for modality in wanted}
+
+    def observe_goals(self) -> NDArray:
+        """Return the goals as their modality shows them: (N, ...), one row for each scene."""
+        self.current()
+        return self._goal_view.copy()
+
+    def marks(self, row: int) -> NDArray[np.float64]:
+        """Return the goal poses (G, 3) to mark in a row's portrait; none for a goal in language."""
+        if self.goals is None:
+            return np.array([self.task.goal])
+        return self.goals.poses[row : row + (self.goal != "language")]
 
 
 def core_type(scene: str) -> type[Core]:

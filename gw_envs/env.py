@@ -22,9 +22,11 @@ from gw_envs.errors import (
     check_seed,
     check_whole,
 )
+from gw_envs.goals import Goals
 from gw_envs.keyboard import keys_to_action
 from gw_envs.language import CaptionDecoder, sentences
 from gw_envs.observation import MODALITIES
+from gw_envs.reading import GivenGoals
 from gw_envs.snapshot import Snapshot
 
 RENDER_SIZES = (64, 2048)
@@ -52,7 +54,7 @@ class SceneEnv:
         self.render_mode = render_mode
         self.render_size = check_whole("render_size", render_size, *RENDER_SIZES)
         self.core = self.core_type(**core_arguments)
-        self._decode = CaptionDecoder()
+        self._decode, self._decode_goals = CaptionDecoder(), CaptionDecoder()
         self.core.check_installed()
 
     @property
@@ -70,15 +72,33 @@ class SceneEnv:
         """The current scenes as a batch, which has one row in a single environment."""
         return self.core.current()
 
+    @property
+    def goals(self) -> Goals | None:
+        """The goals of the running episodes; None if the environment has none."""
+        self.core.current()
+        return self.core.goals
+
     def _observations_and_captions(self) -> tuple[Observation, list[str] | None]:
         """Observe all rows. Returns their captions too if language is observed, else None."""
-        observations = self.core.observe()
-        if "language" not in observations:
-            return observations, None
-        captions = self._decode(observations["language"])
-        if self.core.language == "text":
-            observations["language"] = tuple(captions)
+        observations, captions = self.core.observe(), None
+        if "language" in observations:
+            captions = self._decode(observations["language"])
+            if self.core.language == "text":
+                observations["language"] = tuple(captions)
+        if self.core.goal is not None:
+            observations["goal"] = self.core.observe_goals()
+            if self.core.goal == "language" and self.core.language == "text":
+                observations["goal"] = tuple(self._decode_goals(observations["goal"]))
         return observations, captions
+
+    def _criteria(self) -> dict[str, NDArray[np.bool_]]:
+        """Return (N,) which rows meet each criterion of a goal now; none without goals."""
+        if self.core.goal is None:
+            return {}
+        _, _, pose_reached, claims_true = self.core.standing()
+        assert pose_reached is not None
+        assert claims_true is not None
+        return {"pose_reached": pose_reached, "claims_true": claims_true}
 
     def _options(self, options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
         """Return the options of a reset; InputError naming the known ones if one is unknown."""
@@ -87,10 +107,20 @@ class SceneEnv:
         check_keys("options", options, known)
         return options
 
+    def _scene_and_goals(
+        self, options: Mapping[str, Any]
+    ) -> tuple[dict[str, NDArray] | None, GivenGoals | None]:
+        """Read the options `state` and `goal` of a reset; None where one is not given."""
+        values = self.core.read_state(options["state"]) if "state" in options else None
+        return values, self.core.read_goals(options["goal"]) if "goal" in options else None
+
     def _frame(self, row: int) -> NDArray[np.uint8]:
         """Draw one row with goal and caption. Returns (render_size, render_size, 3)."""
-        state = self.core.current()[row : row + 1]
-        return with_caption(self.core.portrait(state, self.render_size), sentences(state)[0])
+        state, texts = self.core.current()[row : row + 1], []
+        if self.core.goal == "language":
+            texts = [f"Goal: {self._decode_goals(self.core.observe_goals())[row]}"]
+        picture = self.core.portrait(state, self.render_size, self.core.marks(row))
+        return with_caption(picture, *sentences(state), *texts)
 
     def _show_window(self, frame: NDArray[np.uint8]) -> None:
         """Show a frame in a window; where there is no display, warn once and show nothing."""
@@ -131,6 +161,7 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         language: str = "tokens",
         layout: str = "fixed",
         max_episode_steps: int | None = None,
+        goal: str | None = None,
         **unknown: Any,
     ) -> None:
         """Make the environment.
@@ -144,6 +175,8 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
             language: "tokens" for (MAX_TOKENS,) int64, "text" for the sentence.
             layout: how landmarks are placed: "fixed", or "random" in the Factory.
             max_episode_steps: steps after which an episode is truncated; None for never.
+            goal: the modality in which every episode shows a goal of its own: "image",
+                "attributes" or "language"; None for the one goal of the published task.
             unknown: other keyword arguments, which are refused.
 
         Raises:
@@ -159,6 +192,7 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
             language=language,
             layout=layout,
             max_episode_steps=max_episode_steps,
+            goal=goal,
         )
         self.observation_space = self.core.observation_space
         self.action_space = self.core.action_space
@@ -172,19 +206,20 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
             seed: a whole number from 0; None to continue with the present generator.
             options: {"state": ...} begins in a scene of your choice. Give a state of the scene's
                 class, a snapshot of `get_state`, or a dict of some of the state's values in their
-                own units, such as {"x": 10.0}; the rest is drawn at random.
+                own units, such as {"x": 10.0}; the rest is drawn at random. {"goal": ...} sets the
+                goal of an environment that has goals: a pose (x, y and rotation), or for goals in
+                language a sentence, whose claims about place and direction are the goal.
 
         Returns:
             The observation and the info.
 
         Raises:
-            InputError: the seed or an option is invalid.
+            InputError: the seed or an option is invalid, or the goal can't be reached.
         """
         seed = check_seed(seed)
-        options_given = self._options(options, ("state",))
-        values = self.core.read_state(options_given["state"]) if options_given else None
+        values, goals = self._scene_and_goals(self._options(options, ("state", "goal")))
         super().reset(seed=seed)
-        self.core.start_episodes(np.zeros(1, np.int64), [self.np_random], values)
+        self.core.start_episodes(np.zeros(1, np.int64), [self.np_random], values, goals)
         return self._observe_with_info(False, False)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
@@ -198,6 +233,7 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
         """Return the observation and the info; in "human" mode, update the window."""
         observations, captions = self._observations_and_captions()
         info: Info = {"is_success": success, "collision": collided}
+        info |= {name: bool(rows[0]) for name, rows in self._criteria().items()}
         if captions is not None:
             info["caption"] = captions[0]
         if self.render_mode == "human":
@@ -207,9 +243,9 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
     def get_state(self) -> Snapshot:
         """Return a snapshot from which `set_state` continues the episode, equal to the bit.
 
-        It holds the scene, the steps since the episode began, the random generator that draws the
-        next episode, and the contacts of the Factory's physics. Wrappers such as `TimeLimit` keep
-        counts of their own: to branch with them, copy the wrapped environment with
+        It holds the scene, the goal, the steps since the episode began, the random generator that
+        draws the next episode, and the contacts of the Factory's physics. Wrappers such as
+        `TimeLimit` keep counts of their own: to branch with them, copy the wrapped environment with
         `copy.deepcopy`.
         """
         return self.core.snapshot(np.zeros(1, np.bool_), [self.np_random])
@@ -219,10 +255,10 @@ class GWEnv(SceneEnv, gym.Env[Observation, Any]):
 
         Args:
             state: a snapshot of one scene. Or a state, or a dict of some of its values; these do
-                not change the number of steps or the random generator.
+                not change the goal, the number of steps or the random generator.
 
         Raises:
-            InputError: the state is invalid, or of another scene or layout.
+            InputError: the state is invalid, or of another scene, layout or goal modality.
             ResetNeeded: a dict or a state was given, and no episode is running.
         """
         if not isinstance(state, Snapshot):

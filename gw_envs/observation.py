@@ -65,8 +65,9 @@ def observation_space(
     extra_attributes: int = 0,
     language: str = "tokens",
     vocabulary_size: int = MAX_VOCABULARY,
+    goal: str | None = None,
 ) -> spaces.Dict:
-    """Return the space of one observation, a Dict with one entry for each modality.
+    """Return the space of one observation, a Dict with one entry for each modality, and the goal.
 
     Args:
         scene: the scene.
@@ -76,6 +77,7 @@ def observation_space(
             `attributes` in [-1, 1], such as the landmark positions of a random layout.
         language: "tokens" for `language` as (MAX_TOKENS,) int64 ids, "text" for a sentence.
         vocabulary_size: number of ids.
+        goal: the modality in whose space the entry `goal` lies; None for no such entry.
     """
     width = scene.attribute_width + extra_attributes
     known: dict[str, spaces.Space] = {
@@ -86,7 +88,10 @@ def observation_space(
         known["language"] = spaces.Box(0, vocabulary_size - 1, (MAX_TOKENS,), np.int64)
     else:
         known["language"] = spaces.Text(MAX_SENTENCE, min_length=1, charset=SENTENCE_CHARACTERS)
-    return spaces.Dict({name: known[name] for name in check_modalities(modalities)})
+    entries = {name: known[name] for name in check_modalities(modalities)}
+    if goal is not None:
+        entries["goal"] = known[goal]
+    return spaces.Dict(entries)
 
 
 def attributes_from_values(scene: str, values: Mapping[str, ArrayLike]) -> NDArray[np.float32]:

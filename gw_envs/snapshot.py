@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gw_envs.errors import InputError
+from gw_envs.goals import Goals
 from gw_envs.state import BatchState
 
 
@@ -28,6 +30,13 @@ class Snapshot:
     """The states, as NumPy stores them, of the N random generators that draw the next episodes."""
     contacts: Sequence[Any]
     """The contacts that each scene's physics carries over from earlier steps; None if none."""
+    goals: Goals | None = None
+    """The N goals; None if the environment has none."""
+
+    @property
+    def goal(self) -> str | None:
+        """The modality of the goals; None if there are none."""
+        return None if self.goals is None else self.goals.modality
 
     def __len__(self) -> int:
         return len(self.elapsed)
@@ -41,15 +50,26 @@ class Snapshot:
             self.done[numbers],
             [self.generators[number] for number in numbers],
             [self.contacts[number] for number in numbers],
+            None if self.goals is None else self.goals[numbers],
         )
 
     def with_rows(self, rows: NDArray[np.int64], other: Self) -> Self:
-        """Return a copy in which `rows` are replaced by the rows of `other`, or by its only one."""
+        """Return a copy in which `rows` are replaced by the rows of `other`, or by its only one.
+
+        Raises InputError if the goals of the two are not shown in one modality.
+        """
+        if self.goal != other.goal:
+            raise InputError(
+                f"rows of a snapshot with goal={other.goal!r} do not fit into one with "
+                f"goal={self.goal!r}"
+            )
         sources = np.broadcast_to(np.arange(len(other)), len(rows))
         elapsed, done = self.elapsed.copy(), self.done.copy()
         elapsed[rows], done[rows] = other.elapsed, other.done
         generators, contacts = list(self.generators), list(self.contacts)
         for row, source in zip(rows, sources, strict=True):
             generators[row], contacts[row] = other.generators[source], other.contacts[source]
-        scenes = self.scenes.with_rows(rows, other.scenes)
-        return type(self)(scenes, elapsed, done, generators, contacts)
+        scenes, goals = self.scenes.with_rows(rows, other.scenes), self.goals
+        if goals is not None and other.goals is not None:
+            goals = goals.with_rows(rows, other.goals)
+        return type(self)(scenes, elapsed, done, generators, contacts, goals)

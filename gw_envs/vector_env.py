@@ -14,6 +14,7 @@ from gw_envs.core import Step
 from gw_envs.env import GWEnv, Info, Observation, SceneEnv
 from gw_envs.errors import InputError, check_arguments, check_array, check_choice, check_seeds
 from gw_envs.observation import MODALITIES
+from gw_envs.reading import GivenGoals
 from gw_envs.snapshot import Snapshot
 
 
@@ -36,6 +37,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         language: str = "tokens",
         layout: str = "fixed",
         max_episode_steps: int | None = None,
+        goal: str | None = None,
         **unknown: Any,
     ) -> None:
         """Make the environments.
@@ -51,6 +53,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
             language: "tokens" or "text".
             layout: how landmarks are placed.
             max_episode_steps: steps after which an episode is truncated; None for never.
+            goal: the modality in which goals are shown; None for the task's one goal.
             unknown: other keyword arguments, which are refused.
 
         Raises:
@@ -67,6 +70,7 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
             language=language,
             layout=layout,
             max_episode_steps=max_episode_steps,
+            goal=goal,
         )
         self.num_envs = self.core.num_envs
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
@@ -91,8 +95,9 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         Args:
             seed: a whole number s gives row i the seed s + i; a list or an array has a seed or
                 None for each row.
-            options: "state" as in `GWEnv`, with one row for all or one for each; "reset_mask",
-                (N,) bool, true where an episode begins. The other rows stay as they are.
+            options: "state" and "goal" as in `GWEnv`, with one row for all or one for each;
+                "reset_mask", (N,) bool, true where an episode begins. The other rows stay as they
+                are.
 
         Returns:
             The observations of all rows, and the info, whose masks are true where an episode began.
@@ -101,14 +106,14 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
             InputError: the seeds or an option are invalid.
             ResetNeeded: the mask leaves out a row that has no episode yet.
         """
-        options_given = self._options(options, ("state", "reset_mask"))
+        options_given = self._options(options, ("state", "goal", "reset_mask"))
         seeds = check_seeds(seed, self.num_envs)
         rows = self._rows_to_reset(options_given)
-        values = self.core.read_state(options_given["state"]) if "state" in options_given else None
+        values, goals = self._scene_and_goals(options_given)
         self._seed(rows, seeds)
         self.closed = False
         self._done[rows] = False
-        self._start(rows, values)
+        self._start(rows, values, goals)
         nothing = np.zeros(self.num_envs, np.bool_)
         begun = np.zeros(self.num_envs, np.bool_)
         begun[rows] = True
@@ -150,9 +155,14 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         observations, info = self._observe_with_info(step.terminated, step.collided)
         return observations, step.reward, step.terminated, step.truncated, info
 
-    def _start(self, rows: NDArray[np.int64], values: Mapping[str, NDArray] | None = None) -> None:
+    def _start(
+        self,
+        rows: NDArray[np.int64],
+        values: Mapping[str, NDArray] | None = None,
+        goals: GivenGoals | None = None,
+    ) -> None:
         """Start an episode in each of `rows` from its own generator."""
-        self.core.start_episodes(rows, [self._rngs[row] for row in rows], values)
+        self.core.start_episodes(rows, [self._rngs[row] for row in rows], values, goals)
 
     def _observe_with_info(
         self,
@@ -169,6 +179,8 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
             "collision": collided,
             "_collision": mask,
         }
+        for name, met in self._criteria().items():
+            info |= {name: met & mask, f"_{name}": mask}
         if captions is not None:
             texts = np.array(captions, dtype=object)
             texts[~mask] = None
@@ -191,8 +203,9 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
         for row in np.flatnonzero(done):
             final_obs[row] = {name: rows[row] for name, rows in last.items()}
         final_info: Info = {}
-        for name, nothing in (("is_success", False), ("collision", False), ("caption", None)):
+        for name in ("is_success", "collision", "pose_reached", "claims_true", "caption"):
             if name in last_info:
+                nothing = None if name == "caption" else False
                 final_info[name] = np.where(done, last_info[name], nothing)
                 final_info[f"_{name}"] = done
         info |= {
@@ -206,9 +219,9 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
     def get_state(self) -> Snapshot:
         """Return a snapshot from which `set_state` continues all rows, equal to the bit.
 
-        It holds the scenes, the steps since each episode began, which rows the next step resets,
-        the random generators, and the contacts of the Factory's physics. `snapshot[row]` is the
-        snapshot of one row, which a `GWEnv` takes too.
+        It holds the scenes, the goals, the steps since each episode began, which rows the next step
+        resets, the random generators, and the contacts of the Factory's physics. `snapshot[row]` is
+        the snapshot of one row, which a `GWEnv` takes too.
         """
         self.core.current()
         return self.core.snapshot(self._done, self._rngs)
@@ -218,11 +231,11 @@ class GWVectorEnv(SceneEnv, VectorEnv[Observation, Any, Any]):
 
         Args:
             state: a snapshot of N rows, or of one, from which all rows continue. Or a state, or a
-                dict of some of its values; these do not change the numbers of steps or the random
-                generators.
+                dict of some of its values; these do not change the goals, the numbers of steps or
+                the random generators.
 
         Raises:
-            InputError: the state is invalid, or of another scene or layout.
+            InputError: the state is invalid, or of another scene, layout or goal modality.
             ResetNeeded: a dict or a state was given, and no episode is running.
         """
         if not isinstance(state, Snapshot):

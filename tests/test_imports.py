@@ -98,6 +98,7 @@ def test_scenes_do_not_know_each_other(scene, other):
 
 def test_what_scenes_share_knows_no_scene():
     shared = ("core", "env", "observation", "goal_task", "state", "assets", "annotated_frames")
+    shared += ("scene_methods", "reading", "goals", "goal_draws", "hindsight", "expert_plans")
     files = (*(f"gw_envs/{name}.py" for name in shared), "gw_envs/corruption/")
     assert importers("gw_envs.simple_shapes", "gw_envs.factory", folders=files) == set()
 

@@ -218,7 +218,12 @@ CALLS: dict[Any, dict[str, set[str]]] = {
     load_shards: {"folder": set()},
     load_published: {"path": set(), "split": set(), "trust": FLAG},
     export: {"split": set(), "state": set(), "captions": {"None"}, "labels": {"None"}},
-    expert_actions: {"scene": set(), "attributes": set(), "actions": set()},
+    expert_actions: {
+        "scene": set(),
+        "attributes": set(),
+        "actions": set(),
+        "goals": {"None", "square"},
+    },
     labels: {"scene": set(), "attributes": set()},
     tokens: {"state": set()},
     sentences: {"state": set()},

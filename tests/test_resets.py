@@ -176,7 +176,7 @@ def test_a_state_of_another_scene_is_refused(env_id):
 @every_id
 def test_unknown_options_are_named(env_id):
     env, several = make(env_id), batch(env_id)
-    for made, known in ((env, "state"), (several, "state, reset_mask")):
+    for made, known in ((env, "state, goal"), (several, "state, goal, reset_mask")):
         with pytest.raises(InputError, match=f"'no_such'.*the keys are {known}"):
             made.reset(seed=0, options={"no_such": 1})
         with pytest.raises(InputError, match="options is 3"):

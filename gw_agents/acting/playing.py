@@ -112,7 +112,7 @@ def _frame(env: gym.Env) -> NDArray[np.uint8]:
     """Render the scene for people, without the caption, which the panel beside it shows."""
     inner: Any = env.unwrapped
     if hasattr(inner, "core"):
-        return inner.core.portrait(inner.state, inner.render_size)
+        return inner.core.portrait(inner.state, inner.render_size, inner.core.marks(0))
     frame: Any = env.render()
     if not isinstance(frame, np.ndarray) or frame.ndim != 3:
         raise InputError("the environment renders no picture: it needs render_mode='rgb_array'")

@@ -149,13 +149,7 @@ class GWVecEnv(VecEnv):
         snapshot = batch.get_state()
         if not isinstance(state, type(snapshot)) or len(state) != 1:
             raise InputError("give a snapshot of one scene for some rows: get_state returns them")
-        generators, contacts = list(snapshot.generators), list(snapshot.contacts)
-        elapsed, done = snapshot.elapsed.copy(), snapshot.done.copy()
-        for row in rows:
-            generators[row], contacts[row] = state.generators[0], state.contacts[0]
-            elapsed[row], done[row] = state.elapsed[0], state.done[0]
-        scenes = snapshot.scenes.with_rows(rows, state.scenes)
-        batch.set_state(type(snapshot)(scenes, elapsed, done, generators, contacts))
+        batch.set_state(snapshot.with_rows(np.array(rows), state))
         return [None] * len(rows)
 
     def _render_rows(self, rows: list[int]) -> list[Any]:

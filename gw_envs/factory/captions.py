@@ -9,16 +9,21 @@ from numpy.typing import NDArray
 
 from gw_envs.compiled import compiled
 from gw_envs.factory.layout import HALVES, LANDMARKS, Landmark
+from gw_envs.factory.relations import NEAR, relation, relation_distance
 from gw_envs.factory.state import FactoryState
 from gw_envs.language.color_names import COLOR, basic_of_name, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
-from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
+from gw_envs.language.regions import (
+    DIRECTION_PREFERENCES,
+    DIRECTIONS,
+    cell,
+    cell_distance,
+    fine_grid,
+    sector,
+)
 
 REACH = 1.5
 """The grids of places divide [-REACH, REACH] meters evenly on both axes; outer cells go beyond."""
-
-NEAR = 0.8
-"""Largest distance in meters from the table's center to a landmark's box that counts as near."""
 
 COARSE = Variant(
     "coarse",
@@ -99,20 +104,6 @@ SIDE = Variant(
 
 
 @compiled()
-def _relation(x, y, centers, extents, near):  # pragma: no cover - compiled
-    """Return the nearest landmark and the table's side of it, 4 * landmark + side, or -1."""
-    relation, closest = -1, near
-    for k in range(len(centers)):
-        across, along = x - centers[k, 0], y - centers[k, 1]
-        gap_x, gap_y = max(abs(across) - extents[k, 0], 0.0), max(abs(along) - extents[k, 1], 0.0)
-        distance = np.sqrt(gap_x * gap_x + gap_y * gap_y)
-        if distance <= closest:
-            side = (0 if across < 0 else 1) if gap_x > gap_y else (2 if along < 0 else 3)
-            relation, closest = 4 * k + side, distance
-    return relation
-
-
-@compiled()
 def _classify(
     x, y, rotation, rgb, landmarks, extents, values, basic, reach, near
 ):  # pragma: no cover - compiled
@@ -123,9 +114,9 @@ def _classify(
         columns[n, 0], columns[n, 1] = basic[name], name
         columns[n, 2] = 3 * cell(y[n], -reach, reach, 3) + cell(x[n], -reach, reach, 3)
         columns[n, 3] = 7 * cell(y[n], -reach, reach, 7) + cell(x[n], -reach, reach, 7)
-        relation = _relation(x[n], y[n], landmarks[n], extents, near)
-        columns[n, 4] = relation // 4 if relation >= 0 else -1
-        columns[n, 5] = relation
+        side = relation(x[n], y[n], landmarks[n], extents, near)
+        columns[n, 4] = side // 4 if side >= 0 else -1
+        columns[n, 5] = side
         columns[n, 6] = sector(rotation[n], 8)
         columns[n, 7] = sector(rotation[n], 16)
     return columns
@@ -146,6 +137,49 @@ def meanings(state: FactoryState) -> NDArray[np.int64]:
         HALVES,
         palette(),
         basic_of_name(),
+        REACH,
+        NEAR,
+    )
+
+
+@compiled()
+def _place_distances(
+    x, y, landmarks, extents, variants, places, reach, near
+):  # pragma: no cover - compiled
+    """Return the (N,) distances of `place_distances`."""
+    distances = np.empty(len(x))
+    for n in range(len(x)):
+        if variants[n] < 2:
+            count = 3 if variants[n] == 0 else 7
+            distances[n] = cell_distance(x[n], y[n], places[n], -reach, reach, count)
+            continue
+        landmark, side = places[n], -1
+        if variants[n] == 3:
+            landmark, side = places[n] // 4, places[n] % 4
+        distances[n] = relation_distance(x[n], y[n], landmarks[n], extents, near, landmark, side)
+    return distances
+
+
+def place_distances(
+    state: FactoryState, variants: NDArray[np.int64], places: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the distances in meters from the tables of N scenes to claimed places.
+
+    Args:
+        state: N scenes.
+        variants: (N,) granularity of each claim: 0 coarse, 1 fine, 2 landmark, 3 landmark side.
+        places: (N,) the claimed meaning.
+
+    Returns:
+        (N,), 0 where the claim is true. For landmarks see `relation_distance`.
+    """
+    return _place_distances(
+        np.ascontiguousarray(state.x, dtype=np.float64),
+        np.ascontiguousarray(state.y, dtype=np.float64),
+        np.ascontiguousarray(state.landmarks, dtype=np.float64),
+        HALVES,
+        variants,
+        places,
         REACH,
         NEAR,
     )
@@ -179,5 +213,6 @@ GRAMMAR = Grammar(
         "In this factory, {a color} table stands {place}. It points {direction}.",
     ),
     meanings=meanings,
+    place_distances=place_distances,
 )
 """The grammar of all captions of the Factory."""

@@ -11,7 +11,7 @@ from gw_envs.env import GWEnv
 from gw_envs.errors import InputError
 from gw_envs.factory.camera import LARGEST, SMALLEST, FactoryCamera, project
 from gw_envs.factory.contacts import ContactHistory, Moves, repeat
-from gw_envs.factory.layout import gaps, wall_gaps
+from gw_envs.factory.layout import are_reachable, gaps, poses_from_uniform, wall_gaps
 from gw_envs.factory.sim import STEP_SECONDS, FactorySimulation, bullet
 from gw_envs.factory.state import FIXED_LAYOUT, FLOOR, LANDMARKS, FactoryState
 from gw_envs.goal_task import Task
@@ -29,6 +29,9 @@ FULL_SPEED = np.array([TASK.step, TASK.step, TASK.turn]) / STEP_SECONDS
 
 DEEPEST = 0.05
 """Meters by which a user's table may overlap an obstacle; the physics pushes it out gently."""
+
+MARGIN = 0.02
+"""Meters that a planned path keeps from obstacles: a table that touches them turns."""
 
 
 class FactoryCore(Core[FactoryState]):
@@ -57,7 +60,25 @@ class FactoryCore(Core[FactoryState]):
     def sample(self, rng: np.random.Generator, count: int = 1) -> FactoryState:
         return FactoryState.sample(rng, count, self.layout)
 
-    def check_scenes(self, scenes: FactoryState) -> None:
+    def poses_from_uniform(self, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+        return poses_from_uniform(uniform)
+
+    def is_reachable(self, scenes: FactoryState) -> NDArray[np.bool_]:
+        poses = np.stack([scenes.x, scenes.y, scenes.rotation], -1)
+        return are_reachable(poses, scenes.landmarks, with_path=self.layout == "random")
+
+    @classmethod
+    def is_free(
+        cls, poses: NDArray[np.float64], attributes: NDArray[np.floating]
+    ) -> NDArray[np.bool_]:
+        landmarks = FIXED_LAYOUT[None]
+        if attributes.shape[1] > SCENES["factory"].attribute_width:
+            places = attributes[:, SCENES["factory"].attribute_width :].astype(np.float64)
+            landmarks = FLOOR * places.reshape(len(attributes), -1, 2)
+        beside = gaps(poses, landmarks[:, None]).min(-1)
+        return np.minimum(beside, wall_gaps(poses)) > MARGIN
+
+    def check_scenes(self, scenes: FactoryState, what: str = "state") -> None:
         if self.layout == "fixed" and not (scenes.landmarks == FIXED_LAYOUT).all():
             raise InputError(
                 "the state has landmarks that are not those of the layout 'fixed': "
@@ -67,7 +88,7 @@ class FactoryCore(Core[FactoryState]):
         depth = -np.minimum(gaps(poses, scenes.landmarks).min(-1), wall_gaps(poses)).min()
         if depth > DEEPEST:
             raise InputError(
-                f"the table of the state stands {depth:.2f} m deep in a wall or a landmark: "
+                f"the table of the {what} stands {depth:.2f} m deep in a wall or a landmark: "
                 "give a place where it is free"
             )
 
@@ -122,12 +143,18 @@ class FactoryCore(Core[FactoryState]):
         places = (state.landmarks / FLOOR).reshape(len(state), -1).astype(np.float32)
         return np.concatenate([vectors, places], -1)
 
-    def portrait(self, state: FactoryState, size: int) -> NDArray[np.uint8]:
+    def portrait(
+        self, state: FactoryState, size: int, goals: NDArray[np.float64] | None = None
+    ) -> NDArray[np.uint8]:
         picture = resized(self._camera.render_full(state, min(size, LARGEST))[0], size)
         angles = np.linspace(0, 2 * np.pi, 40)
         ring = self.task.tolerance * np.stack([np.cos(angles), np.sin(angles), 0 * angles], -1)
-        points = project(np.concatenate([ring, [(0.0, -0.3, 0.0), (0.0, 0.45, 0.0)]]), size)
-        return with_goal(picture, points[:-2], points[-2], points[-1])
+        for x, y, rotation in [self.task.goal] if goals is None else goals:
+            ahead = np.array([-np.sin(rotation), np.cos(rotation), 0.0])
+            outline = np.concatenate([ring, [-0.3 * ahead, 0.45 * ahead]])
+            points = project(outline + np.array([x, y, 0.0]), size)
+            picture = with_goal(picture, points[:-2], points[-2], points[-1])
+        return picture
 
     def close(self) -> None:
         super().close()
@@ -174,7 +201,7 @@ class FactoryEnv(GWEnv):
 
     ## Info
     `is_success`; `collision`, whether something stopped the table; `caption`, the sentence, if
-    language is observed.
+    language is observed; with goals, `pose_reached` and `claims_true`.
 
     ## Reset
     Position uniform where the table stands free, rotation uniform, color uniform in HLS.
@@ -182,6 +209,26 @@ class FactoryEnv(GWEnv):
     draws places that do not overlap and leave a path to the goal.
     `reset(options={"state": {"x": 0.5, "y": -0.5}})` fixes some of the values `x`, `y`, `rotation`,
     `rgb`, `landmarks` and `wording_seed`, or all; a table inside a wall or a landmark is refused.
+
+    ## Goals
+    With `goal="image"`, `"attributes"` or `"language"`, every episode has a goal of its own: the
+    same table at another place and rotation, where a table can stand at reset (with
+    `layout="random"` too) and which is not reached at the start. The key `goal` shows it through
+    that modality, the same for the whole episode.
+    - Image and attributes: reward and success as above, with the goal's pose for the middle and the
+      back wall.
+    - Language: the goal is what the caption of that scene claims about place and direction. Success
+      is that both claims are true, as `caption_truth` judges them. In the reward, d is the distance
+      in meters from the table's center to the claimed part of the floor, a the angle in radians to
+      the claimed sector; each is 0 inside. For a place beside a landmark, d is the larger of the
+      distance to the places within 0.8 m of it (on the claimed side), and half of what it is
+      farther away than the nearest other landmark.
+
+    `reset(options={"goal": (0.5, -0.5, 1.5)})` gives the goal's x, y and rotation, or for language
+    a caption; a goal inside a wall or a landmark, or a caption that no free pose makes true, is
+    refused. A given goal may be reached from the start: the first step that ends in it ends the
+    episode. `info["pose_reached"]` and `info["claims_true"]` report both criteria, whatever the
+    modality: the pose within the tolerances above, and the claims true.
 
     ## Branching
     `env.unwrapped.get_state()` and `set_state(state)` return to an earlier point of an episode,

@@ -164,10 +164,36 @@ def can_reach_goal(pose: NDArray[np.float64], landmarks: NDArray[np.float64]) ->
     The path runs through cells that share a side and in which the table has room to turn, so that
     it can follow the path in any orientation. Narrower paths do not count.
     """
-    column, row = np.floor((pose[:2] + FLOOR) / CELL).astype(int)
+    return bool(_have_path(pose[None], landmarks)[0])
+
+
+def _have_path(poses: NDArray[np.float64], landmarks: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return (N,) whether poses (N, 3) among (4, 2) landmarks have the path of `can_reach_goal`."""
+    columns, rows = np.floor((poses[:, :2] + FLOOR) / CELL).astype(int).T
     regions, _ = ndimage.label(open_cells(landmarks))
     middle = len(_CELL_CENTERS) // 2
-    return bool(regions[row, column] > 0 and regions[row, column] == regions[middle, middle])
+    return (regions[rows, columns] > 0) & (regions[rows, columns] == regions[middle, middle])
+
+
+def are_reachable(
+    poses: NDArray[np.float64], landmarks: NDArray[np.float64], with_path: bool
+) -> NDArray[np.bool_]:
+    """Return (N,) whether scenes are drawn with such poses among such landmarks.
+
+    Args:
+        poses: (N, 3) x, y and rotation of the table.
+        landmarks: (N, 4, 2) their centers.
+        with_path: whether there must be a path to the middle too, as in random layouts.
+    """
+    reachable = is_clear(poses, landmarks)
+    if not with_path:
+        return reachable
+    rows_of_layouts: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(reachable).tolist():
+        rows_of_layouts.setdefault(landmarks[row].tobytes(), []).append(row)
+    for rows in rows_of_layouts.values():
+        reachable[rows] = _have_path(poses[rows], landmarks[rows[0]])
+    return reachable
 
 
 def draw(
@@ -197,9 +223,14 @@ def draw(
     return np.concatenate(accepted)
 
 
+def poses_from_uniform(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn (N, 3) uniform numbers in [0, 1) into poses (N, 3) on the floor, in all rotations."""
+    return uniform * (2 * FLOOR, 2 * FLOOR, 2 * np.pi) - (FLOOR, FLOOR, 0)
+
+
 def random_poses(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Draw (count, 3) poses, uniform over the floor and all rotations."""
-    return rng.random((count, 3)) * (2 * FLOOR, 2 * FLOOR, 2 * np.pi) - (FLOOR, FLOOR, 0)
+    return poses_from_uniform(rng.random((count, 3)))
 
 
 def fixed_scenes(

@@ -84,6 +84,9 @@ class Grammar:
     meanings: Callable[[Any], NDArray]
     """Function from N scenes to (N, C) int64, their meaning in each column; -1 if there is none. A
     column is a variant of a slot."""
+    place_distances: Callable[[Any, NDArray, NDArray], NDArray]
+    """Function from N scenes, and from the variant numbers (N,) and meanings (N,) of claims about
+    their places, to (N,) distances in the scene's unit of length to the claimed regions."""
 
     @cached_property
     def columns(self) -> tuple[tuple[int, str], ...]:
@@ -93,6 +96,10 @@ class Grammar:
             for number, slot in enumerate(self.slots)
             for variant in slot.variants
         )
+
+    def slot_number(self, name: str) -> int:
+        """Return the number of the slot with a name."""
+        return [slot.name for slot in self.slots].index(name)
 
     @cached_property
     def items(self) -> tuple[tuple[Item, ...], ...]:

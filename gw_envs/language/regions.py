@@ -27,6 +27,40 @@ def sector(angle, count):  # pragma: no cover - compiled
     return int(np.floor(angle / (2.0 * np.pi) * count + 0.5)) % count
 
 
+@compiled()
+def cell_distance(x, y, number, low, high, count):  # pragma: no cover - compiled
+    """Return the distance from a place to cell `number` of a grid of `count` x `count` cells.
+
+    The grid covers [low, high] on both axes; the cells at its border go on beyond it, as in `cell`.
+    """
+    return np.hypot(
+        _outside(x, number % count, low, high, count),
+        _outside(y, number // count, low, high, count),
+    )
+
+
+@compiled()
+def _outside(value, part, low, high, count):  # pragma: no cover - compiled
+    """Return how far a value is outside of one of `count` equal parts of [low, high]."""
+    width, outside = (high - low) / count, 0.0
+    if part > 0:
+        outside = max(outside, low + part * width - value)
+    if part < count - 1:
+        outside = max(outside, value - low - (part + 1) * width)
+    return outside
+
+
+@compiled()
+def sector_distances(angles, numbers, counts):  # pragma: no cover - compiled
+    """Return how far N angles are from sector `numbers` of `counts` equal ones, (N,) radians."""
+    distances = np.empty(len(angles))
+    for n in range(len(angles)):
+        turn = angles[n] - numbers[n] * (2.0 * np.pi / counts[n])
+        turn = (turn + np.pi) % (2.0 * np.pi) - np.pi
+        distances[n] = max(abs(turn) - np.pi / counts[n], 0.0)
+    return distances
+
+
 def _coarse_direction(number: int) -> tuple[str, ...]:
     """Return the wordings of one of 8 sectors: as a compass point, and as a side or corner."""
     first, second = number // 2, (number // 2 + 1) % 4

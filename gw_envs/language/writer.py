@@ -226,6 +226,19 @@ def choices(state: Any) -> NDArray[np.int64]:
     return _choices(grammar, state, grammar.meanings(state))
 
 
+def claimed(state: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what the captions of N states claim, without writing them.
+
+    Returns:
+        (N, S) columns of `Grammar.meanings`, one for each slot, and (N, S) meanings in them.
+    """
+    grammar = grammar_of_state(state)
+    state = state.batched()
+    meanings = grammar.meanings(state)
+    columns = _choices(grammar, state, meanings)[:, 1 : 1 + len(grammar.slots)]
+    return columns, np.take_along_axis(meanings, columns, 1)
+
+
 def tokens(state: Any) -> NDArray[np.int64]:
     """Write the captions of a batch of states, or of one.
 

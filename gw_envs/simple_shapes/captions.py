@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from gw_envs.compiled import compiled
 from gw_envs.language.color_names import COLOR, basic_of_name, nearest, palette
 from gw_envs.language.grammar import Grammar, Slot, Variant
-from gw_envs.language.regions import DIRECTION_PREFERENCES, DIRECTIONS, cell, fine_grid, sector
+from gw_envs.language.regions import (
+    DIRECTION_PREFERENCES,
+    DIRECTIONS,
+    cell,
+    cell_distance,
+    fine_grid,
+    sector,
+)
 from gw_envs.simple_shapes.state import PLACE_RANGE, SimpleShapesState
 
 SIZE = Variant(
@@ -126,6 +133,38 @@ def meanings(state: SimpleShapesState) -> NDArray[np.int64]:
     )
 
 
+@compiled()
+def _place_distances(x, y, variants, places, low, high):  # pragma: no cover - compiled
+    """Return the (N,) distances of `place_distances`."""
+    distances = np.empty(len(x))
+    for n in range(len(x)):
+        count = 3 if variants[n] == 0 else 7
+        distances[n] = cell_distance(x[n], y[n], places[n], low, high, count)
+    return distances
+
+
+def place_distances(
+    state: SimpleShapesState, variants: NDArray[np.int64], places: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the distances in pixels from N scenes to claimed places.
+
+    Args:
+        state: N scenes.
+        variants: (N,) granularity of each claim, 0 coarse or 1 fine.
+        places: (N,) the claimed meaning.
+
+    Returns:
+        (N,), 0 where the claim is true.
+    """
+    return _place_distances(
+        np.ascontiguousarray(state.x, dtype=np.float64),
+        np.ascontiguousarray(state.y, dtype=np.float64),
+        variants,
+        places,
+        *PLACE_RANGE,
+    )
+
+
 GRAMMAR = Grammar(
     scene="simple_shapes",
     slots=(
@@ -149,5 +188,6 @@ GRAMMAR = Grammar(
         "The object {place} is {a size} {color} {shape}, and it points {direction}.",
     ),
     meanings=meanings,
+    place_distances=place_distances,
 )
 """The grammar of all captions of Simple Shapes."""

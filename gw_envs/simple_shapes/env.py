@@ -59,15 +59,30 @@ class SimpleShapesCore(Core[SimpleShapesState]):
     def attributes(self, state: SimpleShapesState) -> NDArray[np.float32]:
         return attributes_from_values("simple_shapes", state.arrays())
 
-    def portrait(self, state: SimpleShapesState, size: int) -> NDArray[np.uint8]:
-        x, y, _ = self.task.goal
+    def portrait(
+        self, state: SimpleShapesState, size: int, goals: NDArray[np.float64] | None = None
+    ) -> NDArray[np.uint8]:
+        picture = resized(render(state, min(size, MAX_SIZE))[0], size)
         angles = np.linspace(0, 2 * np.pi, 40)
         radius = self.task.tolerance
-        ring = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], -1)
-        points = np.concatenate([ring, [(x, y - 2.0), (x, y + 3.0)]]) * (1, -1) + (0, CANVAS)
-        points *= size / CANVAS
-        picture = resized(render(state, min(size, MAX_SIZE))[0], size)
-        return with_goal(picture, points[:-2], points[-2], points[-1])
+        for x, y, rotation in [self.task.goal] if goals is None else goals:
+            ring = np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], -1)
+            ahead = np.array([-np.sin(rotation), np.cos(rotation)])
+            arrow = [(x, y) - 2.0 * ahead, (x, y) + 3.0 * ahead]
+            points = np.concatenate([ring, arrow]) * (1, -1) + (0, CANVAS)
+            points *= size / CANVAS
+            picture = with_goal(picture, points[:-2], points[-2], points[-1])
+        return picture
+
+    def poses_from_uniform(self, uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+        low, high = PLACE_RANGE
+        poses = low + np.floor(uniform * (high + 1 - low))
+        poses[:, 2] = uniform[:, 2] * (2 * np.pi)
+        return poses
+
+    def is_reachable(self, scenes: SimpleShapesState) -> NDArray[np.bool_]:
+        low, high = PLACE_RANGE
+        return (np.minimum(scenes.x, scenes.y) >= low) & (np.maximum(scenes.x, scenes.y) <= high)
 
 
 @compiled()
@@ -123,12 +138,27 @@ class SimpleShapesEnv(GWEnv):
 
     ## Info
     `is_success`; `collision`, whether the edge stopped the shape; `caption`, the sentence, if
-    language is observed.
+    language is observed; with goals, `pose_reached` and `claims_true`.
 
     ## Reset
     Shape uniform of 3, size 7 to 14, x and y 7 to 24 (whole numbers), rotation uniform, color
     uniform in HLS. `reset(options={"state": {"x": 10.0, "shape": 2}})` fixes some of the values
     `shape`, `x`, `y`, `size`, `rotation`, `rgb` and `wording_seed`, or all.
+
+    ## Goals
+    With `goal="image"`, `"attributes"` or `"language"`, every episode has a goal of its own: the
+    same shape at another place and rotation, distributed as at reset and not reached at the start.
+    The key `goal` shows it through that modality, the same for the whole episode.
+    - Image and attributes: reward and success as above, with the goal's pose for (16, 16) and up.
+    - Language: the goal is what the caption of that scene claims about place and direction. Success
+      is that both claims are true, as `caption_truth` judges them. In the reward, d is the distance
+      in pixels from the center to the claimed part of the square, a the angle in radians to the
+      claimed sector; each is 0 inside.
+
+    `reset(options={"goal": (10.0, 12.0, 1.5)})` gives the goal's x, y and rotation, or for language
+    a caption. A given goal may be reached from the start: the first step that ends in it ends the
+    episode. `info["pose_reached"]` and `info["claims_true"]` report both criteria, whatever the
+    modality: the pose within the tolerances above, and the claims true.
 
     ## Branching
     `env.unwrapped.get_state()` and `set_state(state)` return to an earlier point of an episode;
