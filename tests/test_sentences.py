@@ -103,3 +103,10 @@ def test_sentences_are_not_read_where_they_are_absent(as_array):
     assert single.absent.all()
     with pytest.raises(InputError, match="empty"):
         read_observation({"language": domain}, rows, {"language": [True, False]})
+
+
+def test_a_goal_is_no_reading():
+    domain = LanguageDomain(len(VOCABULARY))
+    domain.scene = "factory"
+    rows = {"language": "A red table at the top, pointing north.", "goal": np.zeros(7)}
+    assert list(read_observation({"language": domain}, rows).tensors) == ["language"]

@@ -21,8 +21,10 @@ SIDE_KEYS = (
     "terminated",
     "truncated",
     "present",
+    "goal",
 )
-"""Keys of data-set samples that are not modalities: ignored, except that `present` is the mask."""
+"""Keys of data-set samples and of environments with goals that are not modalities: ignored, except
+that `present` is the mask."""
 
 OnNan = Literal["refuse", "ignore"]
 """How to treat a reading that holds NaN or infinite values."""
