@@ -121,6 +121,15 @@ def test_summaries_hold_what_readers_expect(tmp_path):
     }
 
 
+def test_the_command_of_a_summary_leaves_out_where_it_was_written(tmp_path, monkeypatch):
+    row = make_row("noise", "factory", {}, "accuracy", [0.5], "noise")
+    for given in (["--out", "/some/where", "--seeds", "2"], ["--out=there", "--seeds", "2"]):
+        monkeypatch.setattr("sys.argv", ["trial.py", *given])
+        path = write_summary(tmp_path, "trial", [row])
+        command = json.loads(path.read_text())["command"]
+        assert command == "python benchmarks/trial.py --seeds 2"
+
+
 def test_a_summary_has_one_row_a_line(tmp_path):
     row = make_row("noise", "factory", {"modalities": ("image",)}, "accuracy", [0.5], "noise")
     text = write_summary(tmp_path, "trial", [row, row]).read_text()

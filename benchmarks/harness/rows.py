@@ -188,7 +188,7 @@ def write_summary(
 
     digests = dict(weights or {})
     path, written = out / f"{benchmark}.json", [asdict(row) for row in rows]
-    command = " ".join(["python", f"benchmarks/{benchmark}.py", *sys.argv[1:]])
+    command = " ".join(["python", f"benchmarks/{benchmark}.py", *_without_folder(sys.argv[1:])])
     before: dict[str, Any] = {"rows": [], "command": ""}
     if path.exists():
         before = json.loads(path.read_text())
@@ -214,6 +214,16 @@ def write_summary(
     text = summary_text(document, others + written)
     write_atomically(path, lambda temporary: temporary.write_text(text))
     return path
+
+
+def _without_folder(arguments: Sequence[str]) -> list[str]:
+    """Leave out where results were written: readers write them to places of their own."""
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and argument != "--out" and not argument.startswith("--out="):
+            kept.append(argument)
+        skip = argument == "--out"
+    return kept
 
 
 def summary_text(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:

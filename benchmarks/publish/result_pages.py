@@ -57,6 +57,9 @@ def render(benchmark: Benchmark, folder: Path = EXPECTED) -> str:
     note = note_of(benchmark, folder)
     if not note:
         return text
+    new = [part.name for part in PARTS.get(benchmark.name, ()) if not note_of(part, folder)]
+    if new:
+        note += f" Those of {' and '.join(new)} are new."
     title, claim, rest = text.split("\n\n", 2)
     return "\n\n".join((title, claim, note, rest))
 
