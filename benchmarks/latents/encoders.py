@@ -13,7 +13,15 @@ from torch import Tensor
 
 from benchmarks.harness.cells import Cell, Place
 from benchmarks.harness.figures import Figure
-from benchmarks.harness.rows import Entry, Row, by_scene, entry, entry_rows, over_seeds
+from benchmarks.harness.rows import (
+    Entry,
+    Row,
+    by_scene,
+    entry,
+    entry_rows,
+    find_row,
+    over_seeds,
+)
 from benchmarks.harness.tables import Table
 from benchmarks.latents.errors import LENGTHS, UNITS, load_once, redrawn_errors
 from benchmarks.speed.networks import BATCH, encoding_rates
@@ -22,8 +30,10 @@ from gw_agents.checkpoint import fingerprint, read_config
 from gw_agents.domains.base import Domain
 from gw_agents.learning.latents import BATCH as SCENES_AT_ONCE
 from gw_agents.learning.probes import attribute_errors
+from gw_agents.learning.recipes import recipe
 from gw_agents.pretrained import load_workspace
 from gw_envs.dataset import Sampler
+from gw_envs.scenes import SCENES
 
 SPEED, ERROR = "times NatureCNN", "error through the workspace"
 """The metrics."""
@@ -92,12 +102,17 @@ def encoder_cells(place: Place, scenes: Sequence[str], seeds: int, test: int) ->
         scene, widths = config["scene"], config["arguments"].get("patch_widths")
         if scene not in scenes:
             continue
-        name = "-".join(map(str, widths)) if widths else "convolutions"
         weights = fingerprint(folder / "image.safetensors")[:16]
         workspace = fingerprint(place.weights_of(scene) / "workspace.safetensors")[:16]
         for seed in range(seeds):
+            name = encoder_name(widths)
             cells.append(EncoderTrade(scene, name, weights, workspace, seed, test))
     return cells
+
+
+def encoder_name(widths: Sequence[int] | None) -> str:
+    """Return the name of an encoder of patches with these widths, or of one without patches."""
+    return "-".join(map(str, widths)) if widths else "convolutions"
 
 
 def attributes_reader(folder: Path, scene: str) -> Callable[[Tensor], NDArray[np.float32]]:
@@ -170,6 +185,20 @@ def encoder_tables(rows: Sequence[Row]) -> list[Table]:
     return [Table(title, headers, content)] if content else []
 
 
+def quoted_speeds(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the speeds that the page quotes: those of the encoder that ships and of its
+    teacher."""
+    speeds = {}
+    for scene in SCENES:
+        student = recipe(scene, "image").student
+        assert student is not None
+        names = {"speed": encoder_name(student.widths), "teacher_speed": encoder_name(None)}
+        for what, name in names.items():
+            row = find_row(rows, SPEED, scene, encoder=name)
+            speeds[f"{scene}_{what}"] = f"{row.measured:.2g}"
+    return speeds
+
+
 def _spread(row: Row) -> str:
     return f"{row.measured:.3g} ({row.low:.3g} to {row.high:.3g})"
 
@@ -200,7 +229,8 @@ def _draw_trade(panel: Any, rows: Sequence[Row], attribute: str) -> None:
     points.sort()
     panel.plot([x for x, _, _ in points], [y for _, y, _ in points], "o-", color="C0")
     for x, y, name in points:
-        panel.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7)
+        style = {"textcoords": "offset points", "fontsize": 7, "ha": "center"}
+        panel.annotate(name, (x, y), (0, 7), **style)
     panel.axvline(1.0, color="black", linewidth=0.8, linestyle=":")
-    panel.set(xlabel=SPEED, ylabel=f"{attribute}, {unit}", ylim=(0, None))
-    panel.margins(x=0.2, y=0.15)
+    panel.set(xlabel=SPEED, ylabel=f"{attribute}, {unit}")
+    panel.set(xlim=(0, 1.2 * points[-1][0]), ylim=(0, 1.25 * max(y for _, y, _ in points)))
