@@ -14,6 +14,7 @@ import tyro
 from benchmarks.harness.cells import Place
 from benchmarks.harness.rows import read_summary
 from benchmarks.harness.tables import markdown
+from benchmarks.harness.weights import outdated_scenes
 from benchmarks.latents.report import DOMAINS
 from gw_agents.command import run_command
 from gw_envs.files import write_atomically
@@ -76,11 +77,15 @@ def parts(configs: dict[str, Any]) -> str:
 
 
 def errors(scene: str) -> str:
-    """Return the table of the committed report card, without its column of scenes."""
-    _, rows = read_summary(DOMAINS.name)
+    """Return the table of the committed report card, without its column of scenes; a note says if
+    it is of other weights than the shipped ones."""
+    head, rows = read_summary(DOMAINS.name)
     latents = [row for row in rows if row.scene == scene and "probe" in row.condition]
     (table,) = DOMAINS.tables(latents)
-    return markdown(table.headers[1:], [line[1:] for line in table.lines])
+    text = markdown(table.headers[1:], [line[1:] for line in table.lines])
+    if not outdated_scenes(head, [scene]):
+        return text
+    return f"Not yet recomputed: these are figures of an earlier version of the weights.\n\n{text}"
 
 
 def main(arguments: Arguments) -> None:
